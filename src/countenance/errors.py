@@ -1,0 +1,106 @@
+"""Everything that can go wrong in a way the user can mend, each as a class of its own.
+
+A message says in one line what was wrong, where, and what to do about it. The command line prints it
+and exits with ``exit_code``; Python callers catch :class:`CountenanceError` or one of its children.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class CountenanceError(Exception):
+    """Base of all errors that the package raises on purpose."""
+
+    exit_code = 2
+
+
+class MediaUnreadable(CountenanceError):
+    """A picture, video or sound file that cannot be decoded, or holds nothing of the kind asked for."""
+
+    def __init__(self, path: Path | str, reason: str, fix: str = "check that it plays in a media player") -> None:
+        super().__init__(f"cannot read {path}: {reason}; {fix}")
+        self.path = Path(path)
+
+
+class OutputUnwritable(CountenanceError):
+    """An output path that cannot be written: missing folder, no permission, full disk, unknown suffix."""
+
+    def __init__(self, path: Path | str, reason: str, fix: str) -> None:
+        super().__init__(f"cannot write {path}: {reason}; {fix}")
+        self.path = Path(path)
+
+
+class NoFaceFound(CountenanceError):
+    """No face in a picture, or none in a whole video."""
+
+    def __init__(self, where: str, fix: str = "use a picture in which one face is clearly visible") -> None:
+        super().__init__(f"no face found in {where}; {fix}")
+
+
+class FaceNotThere(CountenanceError):
+    """``--face N`` asks for more faces than there are."""
+
+    def __init__(self, where: str, asked: int, found: int) -> None:
+        super().__init__(f"{where} shows {found} face(s), so face {asked} is not there; use --face 1 to {found}")
+
+
+class MotionUnreadable(CountenanceError):
+    """A motion file of the wrong kind, version, shape, or with NaN in it."""
+
+    def __init__(self, path: Path | str, reason: str, fix: str = "make it anew with `countenance track`") -> None:
+        super().__init__(f"cannot read motion from {path}: {reason}; {fix}")
+        self.path = Path(path)
+
+
+class MotionInvalid(CountenanceError):
+    """Numbers that are no motion: wrong shape, NaN or infinite values, a frame rate that is not positive."""
+
+
+class MotionSpaceMismatch(CountenanceError):
+    """Motion of one space given to something that speaks another; never reshaped silently."""
+
+    def __init__(self, given: str, expected: str, by: str) -> None:
+        super().__init__(
+            f"{by} takes motion in the space '{expected}', but this motion is in '{given}'; "
+            f"track the driver again in '{expected}' or choose a renderer for '{given}' (`countenance models`)"
+        )
+
+
+class UnknownName(CountenanceError):
+    """A name that is not in a list of names; the message offers the nearest."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        folded = {n.casefold(): n for n in names}
+        near = [folded[n] for n in get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.5)]
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+        super().__init__(f"unknown {kind} '{name}'; {hint}")
+
+
+class BadValue(CountenanceError):
+    """An argument outside what it may be."""
+
+
+class WeightsMissing(CountenanceError):
+    """A file of weights or an asset that is not on this machine."""
+
+    def __init__(self, name: str, fix: str) -> None:
+        super().__init__(f"'{name}' is not on this machine; {fix}")
+
+
+class WeightsDamaged(CountenanceError):
+    """A file of weights whose checksum, names or shapes are not what they should be, or that holds code."""
+
+    def __init__(self, path: Path | str, reason: str, fix: str = "delete it and fetch it again") -> None:
+        super().__init__(f"{path} is damaged or not what it claims to be: {reason}; {fix}")
+        self.path = Path(path)
+
+
+class DependencyMissing(CountenanceError):
+    """An optional package that this feature needs."""
+
+    def __init__(self, package: str, extra: str, feature: str) -> None:
+        super().__init__(f"{feature} needs the package '{package}'; install it with: pip install 'countenance[{extra}]'")
