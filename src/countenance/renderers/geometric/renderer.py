@@ -1,0 +1,103 @@
+"""Enroll and render: rasterise the driven mesh's displacement, warp the source once, draw the mouth's inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from countenance.arrays import Floats, Image
+from countenance.errors import MotionSpaceMismatch
+from countenance.face.rasterizer import interpolate, rasterize
+from countenance.motion.sequence import Motion
+from countenance.portrait.portrait import Portrait
+from countenance.renderers.geometric import SPEC
+from countenance.renderers.geometric.avatar import GeometricAvatar
+from countenance.renderers.geometric.eyes import add_gaze
+from countenance.renderers.geometric.mouth import draw_mouth
+from countenance.renderers.renderer import RendererSpec
+
+_SOFT = 0.02  # blur of the displacement around the face, in sides of the crop
+_COARSE = 4  # the blurred field is computed at 1/4 of the size
+
+
+class GeometricRenderer:
+    """See :class:`countenance.renderers.renderer.Renderer`."""
+
+    @property
+    def spec(self) -> RendererSpec:
+        """Name and needs."""
+        return SPEC
+
+    def enroll(self, portrait: Portrait) -> GeometricAvatar:
+        """Cut the crop and lay the mesh onto it; a few milliseconds."""
+        own = portrait.motion.space.name
+        if own != SPEC.motion_space:
+            raise MotionSpaceMismatch(own, SPEC.motion_space, "the geometric renderer")
+        return GeometricAvatar(portrait.square, portrait.landmarks_in_crop_px, portrait.motion[0], portrait.crop)
+
+    def load_avatar(self, path: Path) -> GeometricAvatar:
+        """Read a saved avatar."""
+        return GeometricAvatar.load(path)
+
+    def render(self, avatar: GeometricAvatar, motion: Motion) -> Iterator[Image]:
+        """Pictures of the crop; the avatar's own motion gives the source back, pixel for pixel."""
+        if motion.space.name != SPEC.motion_space:
+            raise MotionSpaceMismatch(motion.space.name, SPEC.motion_space, "the geometric renderer")
+        return (render_frame(avatar, values) for values in motion.values)
+
+
+def render_frame(avatar: GeometricAvatar, coefficients: Floats) -> Image:
+    """One picture of the crop, S x S x 3 uint8.
+
+    Args:
+        avatar: the person.
+        coefficients: (58,) of ``arkit``, relative to the avatar's crop.
+    """
+    mesh, side = avatar.mesh, avatar.crop.side
+    deformed = avatar.deformation.at(coefficients)
+    raster = rasterize(deformed.vertices, mesh.triangles, (side, side), cull_back_faces=True)
+    exact = interpolate(raster, deformed.displacement)
+    add_gaze(exact, raster, deformed, avatar.eyeballs)
+    inner = mesh.skin_count + mesh.opening_count
+    on_face = (raster.triangle_index >= 0) & (raster.triangle_index < inner)
+    field = _softened_outside(exact, on_face)
+    rows, columns = _grid(side)
+    picture = cv2.remap(
+        avatar.square, columns + field[..., 0], rows + field[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    draw_mouth(picture, avatar.mouth, deformed)
+    return picture
+
+
+def _softened_outside(exact: Floats, on_face: np.ndarray) -> Floats:
+    """The field as it is on the face; around it without the kinks and folds of the coarse rings."""
+    side = exact.shape[0]
+    small = (max(side // _COARSE, 1),) * 2
+    sigma = max(_SOFT * side / _COARSE, 0.5)
+    mask = on_face.astype(np.float32)
+    soft = cv2.GaussianBlur(cv2.resize(exact, small, interpolation=cv2.INTER_AREA), (0, 0), sigma)
+    near = cv2.GaussianBlur(cv2.resize(mask, small, interpolation=cv2.INTER_AREA), (0, 0), sigma)
+    soft = cv2.resize(soft, (side, side), interpolation=cv2.INTER_LINEAR)
+    near = cv2.resize(near, (side, side), interpolation=cv2.INTER_LINEAR)
+    share = np.maximum(mask, np.clip(2 * near, 0, 1))[..., None]
+    return soft + share * (exact - soft)
+
+
+_GRIDS: dict[int, tuple[Floats, Floats]] = {}
+
+
+def _grid(side: int) -> tuple[Floats, Floats]:
+    """Rows and columns of all pixels; kept for the size in use."""
+    if side not in _GRIDS:
+        _GRIDS.clear()
+        rows, columns = np.mgrid[:side, :side].astype(np.float32)
+        _GRIDS[side] = (rows, columns)
+    return _GRIDS[side]
+
+
+def load() -> GeometricRenderer:
+    """For the catalogue."""
+    return GeometricRenderer()

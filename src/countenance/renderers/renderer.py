@@ -1,0 +1,91 @@
+"""What every renderer offers: enroll a portrait once, then render as many motions of it as you like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar, runtime_checkable
+
+from countenance.arrays import Image
+from countenance.motion.sequence import Motion
+from countenance.portrait.crop import Crop
+from countenance.portrait.portrait import Portrait
+
+
+@dataclass(frozen=True)
+class RendererSpec:
+    """What is known of a renderer without loading it.
+
+    Attributes:
+        name: for ``--model``.
+        summary: one line.
+        motion_space: the space it is driven in.
+        licence: of code and weights.
+        paper: where it is described, or empty.
+        crop_scale: size of the square that it works on, relative to the standard crop.
+        redrives_video: it can enroll every frame of a source video cheaply, so that a video can be the source.
+    """
+
+    name: str
+    summary: str
+    motion_space: str
+    licence: str
+    paper: str = ""
+    crop_scale: float = 1.0
+    redrives_video: bool = False
+
+
+@runtime_checkable
+class Avatar(Protocol):
+    """All that a renderer knows of a person before any motion is given. It can be saved and loaded."""
+
+    @property
+    def motion(self) -> Motion:
+        """One frame: the person's own pose and expression."""
+        ...
+
+    @property
+    def crop(self) -> Crop:
+        """The square of the portrait that is rendered."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write a ``.safetensors`` file.
+
+        Raises:
+            OutputUnwritable: the path can't be written.
+        """
+        ...
+
+
+AvatarT = TypeVar("AvatarT")
+
+
+class Renderer(Protocol[AvatarT]):
+    """Avatar + Motion -> pictures of the crop."""
+
+    @property
+    def spec(self) -> RendererSpec:
+        """Its name and needs."""
+        ...
+
+    def enroll(self, portrait: Portrait) -> AvatarT:
+        """Do all work that does not depend on the motion."""
+        ...
+
+    def load_avatar(self, path: Path) -> AvatarT:
+        """Read what ``Avatar.save`` wrote.
+
+        Raises:
+            WeightsDamaged: no avatar of this renderer.
+        """
+        ...
+
+    def render(self, avatar: AvatarT, motion: Motion) -> Iterator[Image]:
+        """Pictures of the crop, one a frame, lazily and in bounded memory.
+
+        Raises:
+            MotionSpaceMismatch: at once, before the first frame.
+        """
+        ...

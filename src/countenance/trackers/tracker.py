@@ -1,0 +1,104 @@
+"""What every tracker offers: pixels in, named coefficients out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from countenance.arrays import Floats, Image, Mask
+from countenance.media.frames import Frame
+from countenance.motion.sequence import Motion
+from countenance.motion.spaces import MotionSpace
+from countenance.portrait.crop import Crop
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """One face in one picture.
+
+    Attributes:
+        landmarks_px: (L, 3): x right, y down in px of the picture, z in the same scale, larger is nearer.
+        coefficients: (D,) in the tracker's space, but position and size still in px of the picture; a tracker's
+            :meth:`Tracker.motion` makes them relative to a crop.
+    """
+
+    landmarks_px: Floats
+    coefficients: Floats
+
+    @property
+    def box_px(self) -> Floats:
+        """(4,): left, top, right, bottom of the landmarks."""
+        flat = self.landmarks_px[:, :2]
+        return np.concatenate([flat.min(0), flat.max(0)]).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """A face followed through a clip: a few hundred bytes a frame, however long the clip.
+
+    Attributes:
+        coefficients: (T, D) as in :class:`Face`, bridged where no face was seen.
+        boxes_px: (T, 4) likewise.
+        observed: (T,) False where no face was seen.
+        fps: frames a second.
+        first: the first face seen.
+    """
+
+    coefficients: Floats
+    boxes_px: Floats
+    observed: Mask
+    fps: float
+    first: Face
+
+
+class Tracker(Protocol):
+    """Turns pictures into motion of one space."""
+
+    @property
+    def space(self) -> MotionSpace:
+        """The space of its coefficients."""
+        ...
+
+    def faces(self, image: Image) -> list[Face]:
+        """All faces in a still picture, largest first; empty where there is none."""
+        ...
+
+    def follow(self, frames: Iterable[Frame], face: int = 1) -> Iterator[Face | None]:
+        """One face through consecutive frames; None where it isn't seen.
+
+        Args:
+            frames: in order.
+            face: 1 for the largest in the first frame with a face, 2 for the next ...
+
+        Raises:
+            FaceNotThere: that frame has fewer faces.
+        """
+        ...
+
+    def motion(self, coefficients: Floats, crop: Crop, fps: float, observed: Mask | None = None) -> Motion:
+        """Coefficients (T, D) in px of the picture -> motion relative to a crop."""
+        ...
+
+
+def bridged(rows: Sequence[Floats | None]) -> tuple[Floats, Mask]:
+    """Fills gaps by straight lines between neighbours (ends repeat), and says where there were none.
+
+    Args:
+        rows: T arrays of one shape, None where nothing was seen; at least one array.
+
+    Returns:
+        (T, ...) float32 and (T,) bool, True where something was seen.
+    """
+    observed = np.array([row is not None for row in rows])
+    seen = np.flatnonzero(observed)
+    known = np.stack([row for row in rows if row is not None]).astype(np.float64)
+    if observed.all():
+        return known.astype(np.float32), observed
+    position = np.interp(np.arange(len(rows)), seen, np.arange(len(seen)))
+    before = np.floor(position).astype(int)
+    after = np.minimum(before + 1, len(seen) - 1)
+    share = (position - before).reshape(-1, *[1] * (known.ndim - 1))
+    return (known[before] * (1 - share) + known[after] * share).astype(np.float32), observed

