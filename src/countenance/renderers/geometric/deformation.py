@@ -16,6 +16,7 @@ from countenance.trackers.arkit_pose import REFERENCE_SPAN_CM
 
 _BLINKS = (ARKIT.index("eyeBlinkRight"), ARKIT.index("eyeBlinkLeft"))
 _SHUT = (0.2, 0.62)  # blink scores between which MediaPipe's eyes close; its landmarks stay apart
+_SHUT_GAP_PX = 1.5  # rims closer than this have no direction across of their own
 _CALM_TURN_RAD = np.radians(30)  # a single picture shows nothing of what a larger turn would reveal
 _MOST_TURN_RAD = np.radians(42)
 
@@ -65,6 +66,8 @@ class Deformed:
         vertices: (V, 3) px of the crop.
         rigid: (V, 3) where pose alone, without expression, would put them.
         displacement: (V, 2) source position minus driven position, px.
+        mouth_overflow_px: (V,) at the mouth's rim, how far below the source's own mouth opening a vertex lies once
+            the head's motion is taken out: there the source has nothing to show. 0 elsewhere.
         gaze_px: per eye, how far the iris moves in the eye (2,).
         pose: of the head.
     """
@@ -72,6 +75,7 @@ class Deformed:
     vertices: Floats
     rigid: Floats
     displacement: Floats
+    mouth_overflow_px: Floats
     gaze_px: tuple[Floats, Floats]
     pose: Pose
 
@@ -98,6 +102,7 @@ class Deformation:
         rest[:, 2] += weights @ (expected[:, 2] - rest[:VERTEX_COUNT, 2])
         self._rest, self._pose = rest, pose
         self._shape_cm = pose.invert(rest)
+        self._down = pose.rotation[:2, 1] * (-1, 1) / np.linalg.norm(pose.rotation[:2, 1])
         self._own_closure = [_closure(self._own[b]) for b in _BLINKS]
 
     def at(self, coefficients: Floats) -> Deformed:
@@ -117,13 +122,15 @@ class Deformation:
         _keep_apart(vertices, self._rest, *MOUTH, share_upper=0.5)
         self._surroundings(vertices, rigid)
         source = self._rest[:, :2].copy()
-        self._openings(vertices, rigid, source)
+        self._eye_rims(vertices, rigid, source)
+        overflow = self._mouth_rim(vertices, rigid, source)
         displacement = source - vertices[:, :2]
         gaze = tuple(expression_px[list(ring), :2].mean(0).astype(np.float32) for ring in IRISES)
         return Deformed(
             vertices.astype(np.float32),
             rigid.astype(np.float32),
             displacement.astype(np.float32),
+            overflow.astype(np.float32),
             (gaze[0], gaze[1]),
             pose,
         )
@@ -147,25 +154,40 @@ class Deformation:
         expression = np.tile(vertices[outline] - rigid[outline], (count, 1))
         vertices[rings] = rest + mesh.follow[:, None] * (rigid[rings] - rest) + mesh.pull[:, None] * expression
 
-    def _openings(self, vertices: Doubles, rigid: Doubles, source: Doubles) -> None:
-        """Rims of eyes and mouth: they lie on lids and lips, but show what is behind.
-
-        The eyeball does not move with the lids: a lid that comes down covers what it showed before. The mouth's
-        inside is stretched with the lips.
-        """
+    def _eye_rims(self, vertices: Doubles, rigid: Doubles, source: Doubles) -> None:
+        """The eyeball does not move with the lids: a lid that comes down covers what it showed before."""
         for (upper, lower), rims in zip(EYES, self._mesh.eye_rims, strict=True):
-            pair = (list(upper), list(lower))
-            high, low = (self._rest[chain, :2] for chain in pair)
-            across = low - high
-            length = (across * across).sum(1) + 1e-6
-            for chain, rim in zip(pair, rims, strict=True):
-                vertices[rim] = vertices[chain]
-                behind = self._rest[chain, :2] + (vertices[chain] - rigid[chain])[:, :2]
-                down = np.clip(((behind - high) * across).sum(1) / length, 0, 1)
-                source[rim] = high + down[:, None] * across
+            high, across, length = self._across(upper, lower)
+            for chain, rim in zip((upper, lower), rims, strict=True):
+                down = self._depth(vertices, rigid, chain, high, across, length)
+                vertices[rim] = vertices[list(chain)]
+                source[rim] = high + np.clip(down / length, 0, 1)[:, None] * across
+
+    def _mouth_rim(self, vertices: Doubles, rigid: Doubles, source: Doubles) -> Doubles:
+        """Nor do the upper teeth move with the lips; returns how far below the source's opening each vertex is."""
+        overflow = np.zeros(len(vertices))
+        high, across, length = self._across(*MOUTH)
         for chain, rim in zip(MOUTH, self._mesh.mouth_rim, strict=True):
+            down = self._depth(vertices, rigid, chain, high, across, length)
             vertices[rim] = vertices[list(chain)]
-            source[rim] = self._rest[list(chain), :2]
+            source[rim] = high + np.clip(down / length, 0, 1)[:, None] * across
+            overflow[rim] = down - length
+        return overflow
+
+    def _across(self, upper: tuple[int, ...], lower: tuple[int, ...]) -> tuple[Doubles, Doubles, Doubles]:
+        """Upper rim of an opening at rest (N, 2), the way to its lower rim (N, 2), and that way's length (N,)."""
+        high = self._rest[list(upper), :2]
+        across = self._rest[list(lower), :2] - high
+        return high, across, np.linalg.norm(across, axis=1) + 1e-6
+
+    def _depth(
+        self, vertices: Doubles, rigid: Doubles, chain: tuple[int, ...], high: Doubles, across: Doubles, length: Doubles
+    ) -> Doubles:
+        """How far a rim now lies below the opening's resting upper rim, with the head's motion taken out, px (N,)."""
+        moved = vertices[list(chain)] - rigid[list(chain)]
+        behind = self._rest[list(chain), :2] + moved[:, :2]
+        down = np.where(length[:, None] > _SHUT_GAP_PX, across / length[:, None], self._down)
+        return ((behind - high) * down).sum(1)
 
 
 def _closure(blink: float) -> float:

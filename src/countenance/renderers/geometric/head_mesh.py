@@ -84,7 +84,7 @@ def build_head_mesh(landmarks_px: Floats, side: int) -> HeadMesh:
         rim_points += [face[list(upper)], face[list(lower)]]
         rim_triangles.append(_strip(first, second))
     ring_points, follow, pull = _rings(face, side)
-    skin = mediapipe_model().triangles
+    skin = _skin()
     openings = np.concatenate(rim_triangles)
     around = _ring_triangles(start)
     return HeadMesh(
@@ -97,6 +97,13 @@ def build_head_mesh(landmarks_px: Floats, side: int) -> HeadMesh:
         follow=follow,
         pull=pull,
     )
+
+
+def _skin() -> Indices:
+    """The canonical mesh without the triangles that close its eyes and mouth."""
+    triangles = mediapipe_model().triangles
+    closes = [np.isin(triangles, [*upper, *lower]).all(axis=1) for upper, lower in (*EYES, MOUTH)]
+    return triangles[~np.any(closes, axis=0)]
 
 
 def _strip(upper: Indices, lower: Indices) -> Indices:

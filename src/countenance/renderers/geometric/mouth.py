@@ -1,7 +1,7 @@
-"""The inside of a mouth that the source keeps shut: cavity and teeth, shaded to the portrait.
+"""What a mouth shows that the source's mouth does not: cavity and teeth, shaded to the portrait.
 
-Upper teeth are fixed to the skull and lower teeth to the jaw, so lips uncover them as they do in life. It is
-drawn only as far as the mouth is open more than in the source: a source that shows its own teeth keeps them.
+Upper teeth are fixed to the skull and lower teeth to the jaw, so lips uncover them as they do in life. The inside
+is drawn only below what the source itself shows: a source that smiles keeps its own teeth.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from countenance.renderers.geometric.deformation import Deformed
 
 _UPPER, _LOWER = INNER_LIPS_UPPER[5], INNER_LIPS_LOWER[5]
 _CHEEKS = (50, 280, 205, 425, 101, 330)
-_OPENS = (0.015, 0.07)  # opening beyond the source's, in mouth widths, over which the inside appears
-_SHOWS_TEETH = (0.05, 0.14)  # opening of the source from which its own inside is used
+_OPENS_CM = (0.02, 0.12)  # largest overflow over which the inside fades in
+_EDGE_CM = (-0.06, 0.10)  # overflow over which the source's own inside gives way
+_SHOWS_TEETH = (0.04, 0.10)  # opening of the source, in mouth widths, from which it shows its own upper teeth
 _UPPER_TEETH_CM = 0.28  # how far the upper teeth reach below the resting edge of the upper lip
 _LOWER_TEETH_CM = 0.12  # how far the lower teeth reach above the edge of the lower lip
 _TOOTH_CM = 0.8
-_SHADOW_CM = 0.45
+_SHADOW_CM = 0.16
 _GREY_SATURATION = 0.12
 
 
@@ -60,28 +61,35 @@ def prepare_mouth(square: Image, landmarks_px: Floats) -> MouthInside:
     )
 
 
-def draw_mouth(picture: Image, inside: MouthInside, deformed: Deformed) -> None:
-    """Draw the inside of the mouth into ``picture`` (S x S x 3), in place."""
-    opening = _opening(deformed.vertices[:, :2])
-    strength = _rise(opening - inside.own_opening, _OPENS) * (1 - _rise(inside.own_opening, _SHOWS_TEETH))
+def draw_mouth(picture: Image, inside: MouthInside, deformed: Deformed, overflow_px: Floats) -> None:
+    """Draw the inside of the mouth into ``picture`` (S x S x 3), in place.
+
+    Args:
+        picture: the warped source.
+        inside: colours.
+        deformed: the driven mesh.
+        overflow_px: (S, S) ``mouth_overflow_px`` spread over the pixels.
+    """
+    cm = 1 / deformed.pose.scale_px_per_cm
+    strength = _rise(float(deformed.mouth_overflow_px.max()) * cm, _OPENS_CM)
     if strength <= 0:
         return
-    chain = [*INNER_LIPS_UPPER, *reversed(INNER_LIPS_LOWER[1:-1])]
-    polygon = deformed.vertices[chain, :2]
+    polygon = deformed.vertices[[*INNER_LIPS_UPPER, *reversed(INNER_LIPS_LOWER[1:-1])], :2]
     side = picture.shape[0]
-    left, top = np.floor(polygon.min(0)).astype(int).clip(0, side) - 2
-    right, bottom = np.ceil(polygon.max(0)).astype(int).clip(0, side) + 2
-    left, top, right, bottom = max(left, 0), max(top, 0), min(right, side), min(bottom, side)
+    left, top = np.maximum(np.floor(polygon.min(0)).astype(int) - 2, 0)
+    right, bottom = np.minimum(np.ceil(polygon.max(0)).astype(int) + 2, side)
     if right - left < 3 or bottom - top < 3:
         return
+    area = (slice(top, bottom), slice(left, right))
     covered = _coverage(polygon - (left, top), (bottom - top, right - left))
-    rows, columns = np.mgrid[top:bottom, left:right].astype(np.float32) + 0.5
+    edge = (overflow_px[area] * cm - _EDGE_CM[0]) / (_EDGE_CM[1] - _EDGE_CM[0])
+    rows, columns = np.mgrid[area].astype(np.float32) + 0.5
     colour = _colour(columns, rows, inside, deformed)
     depth = cv2.distanceTransform((covered > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
-    shade = 0.55 + 0.45 * np.clip(depth / (_SHADOW_CM * deformed.pose.scale_px_per_cm * 0.35), 0, 1)
-    alpha = (strength * covered)[..., None]
-    area = picture[top:bottom, left:right]
-    area[:] = np.round(area * (1 - alpha) + colour * shade[..., None] * alpha).clip(0, 255)
+    shade = 0.5 + 0.5 * np.clip(depth * cm / _SHADOW_CM, 0, 1)
+    alpha = (strength * covered * np.clip(edge, 0, 1))[..., None]
+    under = picture[area]
+    picture[area] = np.round(under * (1 - alpha) + colour * shade[..., None] * alpha).clip(0, 255)
 
 
 def _colour(x: Floats, y: Floats, inside: MouthInside, deformed: Deformed) -> Floats:
@@ -98,7 +106,8 @@ def _colour(x: Floats, y: Floats, inside: MouthInside, deformed: Deformed) -> Fl
     upper_edge = float(deformed.rigid[_UPPER, :2] @ down) * cm + _UPPER_TEETH_CM
     lower_edge = float(deformed.vertices[_LOWER, :2] @ down) * cm - _LOWER_TEETH_CM
     arch = np.clip(np.abs(u) / (0.5 * width_cm), 0, 1.2)
-    upper = _soft(upper_edge - 0.25 * arch**2 - v, 0.07)
+    own_teeth = _rise(inside.own_opening, _SHOWS_TEETH)
+    upper = _soft(upper_edge - 0.25 * arch**2 - v, 0.07) * (1 - own_teeth)
     lower = _soft(v - lower_edge + 0.12 * arch**2, 0.07) * 0.75
     grooves = 1 - 0.16 * np.exp(-(((u / _TOOTH_CM + 0.5) % 1 - 0.5) ** 2) / 0.0035)
     fall_off = np.clip(1.0 - 0.75 * arch**2, 0.12, 1)

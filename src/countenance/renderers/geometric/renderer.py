@@ -59,7 +59,9 @@ def render_frame(avatar: GeometricAvatar, coefficients: Floats) -> Image:
     mesh, side = avatar.mesh, avatar.crop.side
     deformed = avatar.deformation.at(coefficients)
     raster = rasterize(deformed.vertices, mesh.triangles, (side, side), cull_back_faces=True)
-    exact = interpolate(raster, deformed.displacement)
+    carried = np.column_stack([deformed.displacement, deformed.mouth_overflow_px])
+    spread = interpolate(raster, carried)
+    exact = np.ascontiguousarray(spread[..., :2])
     add_gaze(exact, raster, deformed, avatar.eyeballs)
     inner = mesh.skin_count + mesh.opening_count
     on_face = (raster.triangle_index >= 0) & (raster.triangle_index < inner)
@@ -68,7 +70,7 @@ def render_frame(avatar: GeometricAvatar, coefficients: Floats) -> Image:
     picture = cv2.remap(
         avatar.square, columns + field[..., 0], rows + field[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
-    draw_mouth(picture, avatar.mouth, deformed)
+    draw_mouth(picture, avatar.mouth, deformed, spread[..., 2])
     return picture
 
 

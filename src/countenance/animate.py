@@ -1,0 +1,85 @@
+"""Read this first: portrait + motion + renderer -> frames.
+
+Files, live streams and the tests all go through the generators below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from countenance.arrays import Image
+from countenance.compose.paste import Compositor
+from countenance.errors import BadValue, MotionSpaceMismatch
+from countenance.media.frames import Frame
+from countenance.motion.sequence import Motion
+from countenance.portrait.portrait import Portrait
+from countenance.renderers.renderer import Renderer
+
+AvatarT = TypeVar("AvatarT")
+
+
+def animate(
+    portrait: Portrait, motion: Motion, renderer: Renderer[AvatarT], *, paste_back: bool = True
+) -> Iterator[Frame]:
+    """One photo, moved.
+
+    Args:
+        portrait: the person, cropped at ``renderer.spec.crop_scale``.
+        motion: what the head does, relative to the portrait's crop (see
+            :func:`countenance.motion.transfer.transfer` to get there from a driver's motion).
+        renderer: makes the pictures.
+        paste_back: whole pictures; False gives the renderer's square.
+
+    Returns:
+        Frames, lazily and in bounded memory; checks are made at once.
+
+    Raises:
+        MotionSpaceMismatch: the motion is in another space than the renderer's.
+    """
+    _expect_space(motion, renderer)
+    avatar = renderer.enroll(portrait)
+    pictures = renderer.render(avatar, motion)
+    height, width = portrait.image.shape[:2]
+    compositor = Compositor(portrait.crop, height, width)
+    return (
+        Frame(compositor.paste(picture, portrait.image) if paste_back else picture, time_s)
+        for picture, time_s in zip(pictures, motion.times_s, strict=True)
+    )
+
+
+def redrive(
+    portraits: Iterable[Portrait], motion: Motion, renderer: Renderer[AvatarT], *, paste_back: bool = True
+) -> Iterator[Frame]:
+    """A video of a person, moved: each of its frames takes the pose and expression of the same frame of ``motion``.
+
+    Args:
+        portraits: one a frame, all with the same crop; the shorter of portraits and motion decides the length.
+        motion: as in :func:`animate`.
+        renderer: one whose spec says ``redrives_video``.
+        paste_back: as in :func:`animate`.
+
+    Raises:
+        MotionSpaceMismatch: as in :func:`animate`.
+        BadValue: the renderer can't.
+    """
+    _expect_space(motion, renderer)
+    if not renderer.spec.redrives_video:
+        raise BadValue(f"model '{renderer.spec.name}' animates photos only; use --model geometric for a video source")
+    return _redriven(portraits, motion, renderer, paste_back)
+
+
+def _redriven(
+    portraits: Iterable[Portrait], motion: Motion, renderer: Renderer[AvatarT], paste_back: bool
+) -> Iterator[Frame]:
+    compositor: Compositor | None = None
+    for portrait, moment, time_s in zip(portraits, motion, motion.times_s, strict=False):
+        picture: Image = next(renderer.render(renderer.enroll(portrait), moment))
+        if compositor is None:
+            compositor = Compositor(portrait.crop, *portrait.image.shape[:2])
+        yield Frame(compositor.paste(picture, portrait.image) if paste_back else picture, float(time_s))
+
+
+def _expect_space(motion: Motion, renderer: Renderer[AvatarT]) -> None:
+    if motion.space.name != renderer.spec.motion_space:
+        raise MotionSpaceMismatch(motion.space.name, renderer.spec.motion_space, f"model '{renderer.spec.name}'")

@@ -1,0 +1,160 @@
+"""Files in, files out: the steps that the command line and five lines of Python share.
+
+Every function that takes long accepts ``progress``: a function that wraps an iterable, given a label and the
+expected number of items (or None), and yields the same items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from countenance.animate import redrive
+from countenance.arrays import Floats, Image
+from countenance.errors import BadValue, MediaUnreadable
+from countenance.media.frames import Frame
+from countenance.media.images import read_image, write_image
+from countenance.media.kinds import kind_of
+from countenance.media.video import VideoReader
+from countenance.media.writer import AudioSource, VideoWriter
+from countenance.motion.files import load_motion
+from countenance.motion.sequence import Motion
+from countenance.portrait.crop import Crop
+from countenance.portrait.portrait import Portrait
+from countenance.provenance.marks import marks
+from countenance.renderers.renderer import Renderer
+from countenance.trackers.catalogue import load_tracker
+from countenance.trackers.following import follow_face
+from countenance.trackers.portraits import portrait_from_image, portrait_of_face
+from countenance.trackers.tracker import Face, Track, Tracker
+
+T = TypeVar("T")
+Progress = Callable[[Iterable[T], str, int | None], Iterable[T]]
+
+
+def silent(items: Iterable[T], label: str, total: int | None) -> Iterable[T]:
+    """No progress display."""
+    return items
+
+
+def load_portrait(
+    path: Path | str, *, face: int = 1, crop_scale: float = 1.0, tracker: Tracker | None = None
+) -> Portrait:
+    """Read a photo and find the person in it.
+
+    Args:
+        path: any picture that Pillow reads.
+        face: 1 for the largest, 2 for the next ...
+        crop_scale: size of the crop; take ``renderer.spec.crop_scale``.
+        tracker: measures the face; MediaPipe by default.
+
+    Raises:
+        MediaUnreadable: no picture.
+        NoFaceFound: nobody in it.
+        FaceNotThere: fewer faces than ``face``.
+    """
+    image = read_image(Path(path))
+    return portrait_from_image(image, tracker or load_tracker(), face, crop_scale, where=str(path))
+
+
+def track(
+    path: Path | str,
+    *,
+    face: int = 1,
+    fps: float | None = None,
+    tracker: Tracker | None = None,
+    progress: Progress[Any] = silent,
+) -> Motion:
+    """Measure a person's motion in a video or picture, relative to one fixed crop around the clip's face.
+
+    Args:
+        path: a video, or a picture (one frame).
+        face: 1 for the largest, 2 for the next ...
+        fps: frames a second to sample at; the video's own by default.
+        tracker: MediaPipe by default.
+        progress: see the module.
+
+    Raises:
+        MediaUnreadable: no video or picture.
+        NoFaceFound: in no frame.
+        FaceNotThere: fewer faces than ``face``.
+    """
+    using = tracker or load_tracker()
+    if kind_of(Path(path)) == "image":
+        return load_portrait(path, face=face, tracker=using).motion
+    followed = follow_video(Path(path), using, face=face, fps=fps, progress=progress)
+    crop = Crop.around(followed.boxes_px)
+    return using.motion(followed.coefficients, crop, followed.fps, followed.observed)
+
+
+def follow_video(
+    path: Path, tracker: Tracker, *, face: int = 1, fps: float | None = None, progress: Progress[Any] = silent
+) -> Track:
+    """Follow one face through a video file; see :func:`countenance.trackers.following.follow_face`."""
+    with VideoReader(path) as video:
+        rate = fps or video.fps
+        frames = progress(video.frames(fps), f"tracking {path.name}", video.frame_count_estimate)
+        return follow_face(frames, tracker, rate, face, where=str(path))
+
+
+def driver_motion(path: Path, *, face: int = 1, tracker: Tracker | None = None, progress: Progress[Any] = silent) -> Motion:
+    """The motion of a driver: a motion file is read, a video or picture is tracked.
+
+    Raises:
+        MediaUnreadable: a sound file, which can't drive yet, or nothing readable.
+        MotionUnreadable: a damaged motion file.
+        NoFaceFound: a video without a face.
+    """
+    kind = kind_of(path)
+    if kind == "motion":
+        return load_motion(path)
+    if kind == "audio":
+        raise MediaUnreadable(path, "it is sound without pictures", "give a video, a picture or a motion file")
+    return track(path, face=face, tracker=tracker, progress=progress)
+
+
+@dataclass(frozen=True, eq=False)
+class VideoPortrait:
+    """A source video: its person in every frame, in one fixed crop.
+
+    Attributes:
+        path: the video.
+        crop: one square for the clip.
+        motion: the person's own, T frames.
+        track: in px of the pictures.
+    """
+
+    path: Path
+    crop: Crop
+    motion: Motion
+    track: Track
+
+    def portraits(self, tracker: Tracker, face: int = 1) -> Iterator[Portrait]:
+        """One portrait a frame, read again from the file, so that none is kept in memory."""
+        with VideoReader(self.path) as video:
+            frames, seen = _shared(video.frames(self.track.fps))
+            last: Face = self.track.first
+            for found in tracker.follow(seen, face):
+                last = found or last
+                yield portrait_of_face(next(frames).image, last, tracker, crop=self.crop)
+
+
+def _shared(frames: Iterator[Frame]) -> tuple[Iterator[Frame], Iterator[Frame]]:
+    """The same frames twice, the first iterator at most one frame behind the second."""
+    waiting: list[Frame] = []
+
+    def ahead() -> Iterator[Frame]:
+        for frame in frames:
+            waiting.append(frame)
+            yield frame
+
+    def behind() -> Iterator[Frame]:
+        while waiting:
+            yield waiting.pop(0)
+
+    return behind(), ahead()
