@@ -1,7 +1,7 @@
 """How long the rasterizers take for a face-sized mesh: python benchmarks/rasterizer.py [--json FILE].
 
 A bulging sheet of 900 triangles over most of the picture is drawn at 256 and 512 pixels, in C and in torch,
-and two channels (a flow) are interpolated over it. The two take turns, so that a busy machine slows both alike.
+and two channels (a flow) are interpolated over it. All take turns, so that a busy machine slows all alike.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from countenance.animate import redrive
+from countenance.animation import animate, redrive
 from countenance.arrays import Floats, Image
 from countenance.errors import BadValue, MediaUnreadable
 from countenance.media.frames import Frame
@@ -144,6 +144,11 @@ class VideoPortrait:
                 yield portrait_of_face(next(frames).image, last, tracker, crop=self.crop)
 
 
+def animate_video(source: VideoPortrait, motion: Motion, renderer: Renderer[Any], tracker: Tracker, *, face: int = 1) -> Iterator[Frame]:
+    """A source video re-driven frame by frame; see :func:`countenance.animation.redrive`."""
+    return redrive(source.portraits(tracker, face), motion, renderer)
+
+
 def _shared(frames: Iterator[Frame]) -> tuple[Iterator[Frame], Iterator[Frame]]:
     """The same frames twice, the first iterator at most one frame behind the second."""
     waiting: list[Frame] = []
@@ -158,3 +163,102 @@ def _shared(frames: Iterator[Frame]) -> tuple[Iterator[Frame], Iterator[Frame]]:
             yield waiting.pop(0)
 
     return behind(), ahead()
+
+
+def load_video_portrait(
+    path: Path, tracker: Tracker, *, face: int = 1, crop_scale: float = 1.0, progress: Progress[Any] = silent
+) -> VideoPortrait:
+    """Measure a source video.
+
+    Raises:
+        MediaUnreadable: no video.
+        NoFaceFound: in no frame.
+    """
+    track = follow_video(path, tracker, face=face, progress=progress)
+    crop = Crop.around(track.boxes_px, crop_scale)
+    return VideoPortrait(path, crop, tracker.motion(track.coefficients, crop, track.fps, track.observed), track)
+
+
+def write_video(
+    path: Path | str,
+    frames: Iterable[Frame],
+    fps: float,
+    *,
+    model: str,
+    audio: Path | None = None,
+    crop: Crop | None = None,
+) -> int:
+    """Write frames, marked as synthetic; the file appears only when it is complete.
+
+    Args:
+        path: .mp4, .mov, .mkv, .webm, .gif, or a folder for PNG frames.
+        frames: all of one size.
+        fps: frames a second.
+        model: name of the renderer, for the mark.
+        audio: a file whose sound is muxed in, cut to the length of the video.
+        crop: write only this square of the frames.
+
+    Returns:
+        Number of frames written.
+
+    Raises:
+        OutputUnwritable: the path, the format or the disk.
+    """
+    count = 0
+    with ExitStack() as stack:
+        writer: VideoWriter | None = None
+        for frame in frames:
+            image: Image = crop.cut(frame.image) if crop else frame.image
+            if writer is None:
+                height, width = image.shape[:2]
+                sound = AudioSource(audio) if audio else None
+                writer = stack.enter_context(
+                    VideoWriter(Path(path), fps, width, height, audio=sound, metadata=marks(model))
+                )
+            writer.write(image)
+            count += 1
+    if not count:
+        raise BadValue(f"there are no frames to write to {path}; check the driver's length")
+    return count
+
+
+def write_marked_image(path: Path, image: Image, model: str) -> None:
+    """Write a still, marked as synthetic.
+
+    Raises:
+        OutputUnwritable: the path, the format or the disk.
+    """
+    write_image(path, image, marks(model))
+
+
+def edited(portrait: Portrait, renderer: Renderer[Any], changes: dict[str, float]) -> Image:
+    """A photo with some coefficients set.
+
+    Args:
+        portrait: the person.
+        renderer: makes the picture.
+        changes: coefficient -> value in the unit of the space. Angles, positions and scale are added to the
+            portrait's own; blendshape weights replace it.
+
+    Returns:
+        The whole picture; the very same pixels if nothing changes.
+
+    Raises:
+        UnknownName: a coefficient that the space does not have.
+    """
+    motion = with_changes(portrait.motion, changes)
+    if np.array_equal(motion.values, portrait.motion.values):
+        return portrait.image.copy()
+    return next(animate(portrait, motion, renderer)).image
+
+
+def with_changes(motion: Motion, changes: dict[str, float]) -> Motion:
+    """``motion`` with coefficients set: pose is added to what is there, weights replace it."""
+    values: Floats = motion.values.copy()
+    for name, value in changes.items():
+        column = motion.space.index(name)
+        if motion.space.coefficients[column].region == "pose":
+            values[:, column] += value
+        else:
+            values[:, column] = value
+    return motion.with_values(values)

@@ -62,7 +62,7 @@ class WeakPerspective:
         return out
 
     def as_pinhole(self, distance_cm: float) -> Pinhole:
-        """Return the pinhole that sees the same from a distance: show it p - (0, 0, distance_cm) for points p.
+        """Return the pinhole that sees the same from a distance: show it p - (0, 0, distance_cm) for p.
 
         The two agree at the depth of the origin. A point z nearer looks larger by distance / (distance - z),
         so they become the same as the distance grows.
@@ -78,8 +78,8 @@ class WeakPerspective:
 class Pinhole:
     """Perspective from the origin of the camera axes: what the camera sees has z < 0.
 
-    ``focal_px`` is the distance of the picture from the pinhole in pixels; the point straight ahead appears at
-    (cx_px, cy_px).
+    ``focal_px`` is the distance of the picture from the pinhole in pixels; what is straight ahead appears
+    at (cx_px, cy_px).
     """
 
     focal_px: float
@@ -91,7 +91,7 @@ class Pinhole:
 
     @classmethod
     def from_fov(cls, vertical_fov_rad: float, size: tuple[int, int]) -> Pinhole:
-        """Return the camera with this angle of view that looks through the middle of a (height, width) picture.
+        """Return the camera with this angle of view, looking through the middle of a (height, width) picture.
 
         Raises:
             BadValue: the angle, measured from the top edge to the bottom edge, is not between 0 and pi.
@@ -134,7 +134,7 @@ class Pinhole:
         return out
 
     def weak_at(self, origin_cm: ArrayLike) -> WeakPerspective:
-        """Return the weak perspective that shows points relative to ``origin_cm`` (3, z < 0) as seen from here.
+        """Return the weak perspective that shows points relative to ``origin_cm`` (3, z < 0) as seen here.
 
         It is the limit of this camera for points whose depth differs little from the origin's.
 

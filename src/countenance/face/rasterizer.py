@@ -35,7 +35,7 @@ class Raster:
     triangle_index: Indices
     """H x W; row of ``triangles``, -1 at the background."""
     barycentric: Floats
-    """H x W x 3; shares in [0, 1] of the triangle's corners, in order, adding up to 1; 0 at the background."""
+    """H x W x 3; shares in [0, 1] of the triangle's corners, in order, adding up to 1; 0 at background."""
     depth: Floats
     """H x W; interpolated z, larger is nearer; -inf at the background."""
     triangles: Indices

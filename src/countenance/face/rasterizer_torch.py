@@ -17,7 +17,7 @@ from countenance.errors import BadValue
 from countenance.face.rasterizer import checked_size
 
 CANDIDATES_PER_CHUNK = 1 << 21
-"""About 0.5 GB of scratch at the worst; less if the meshes need less."""
+"""About 0.6 GB of scratch at the worst; less if the meshes need less."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,7 +109,7 @@ def deviation(space: MotionSpace, values: ArrayLike) -> Doubles:
         MotionInvalid: a scale (unit ``1/m``) that is not positive.
     """
     frames = np.asarray(values, dtype=np.float64)
-    spread = additive(space, frames).std(axis=0)
+    spread: Doubles = additive(space, frames).std(axis=0)
     centre = mean(space, frames)
     for rotation in space.rotations:
         columns = space.indices(list(rotation.names))

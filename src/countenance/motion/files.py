@@ -37,13 +37,12 @@ def save_motion(path: Path | str, motion: Motion) -> None:
         MotionSpaceMismatch: another space than ``arkit`` for ``.csv``.
     """
     path = Path(path)
+    check_motion_output(path)
     if path.suffix.lower() == ".csv":
         content = live_link.to_csv(motion).encode()
         with _replacing(path) as file:
             file.write(content)
         return
-    if path.suffix.lower() != ".npz":
-        raise OutputUnwritable(path, f"'{path.suffix}' is no kind of motion file", _SUFFIX_FIX)
     beside = {"crop": motion.crop, "identity": motion.identity, "observed": motion.observed}
     arrays: dict[str, NDArray[Any]] = {
         "format": np.array(FORMAT),
@@ -58,6 +57,18 @@ def save_motion(path: Path | str, motion: Motion) -> None:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
+def check_motion_output(path: Path) -> None:
+    """Fail early, before long work, where a motion file can't be written.
+
+    Raises:
+        OutputUnwritable: unknown suffix or missing folder.
+    """
+    if path.suffix.lower() not in (".npz", ".csv"):
+        raise OutputUnwritable(path, f"'{path.suffix}' is no kind of motion file", _SUFFIX_FIX)
+    if not path.parent.is_dir():
+        raise OutputUnwritable(path, f"there is no folder {path.parent}", f"make it first: mkdir -p {path.parent}")
+
+
 def load_motion(path: Path | str, fps: float | None = None) -> Motion:
     """Reads a motion file. Never runs what a file holds: pickled arrays are refused.
 
@@ -68,8 +79,8 @@ def load_motion(path: Path | str, fps: float | None = None) -> Motion:
         fps: a frame rate to use instead of the file's own; the frames stay as they are.
 
     Raises:
-        MotionUnreadable: not there, of another kind or version, cut off, pickled arrays, wrong shapes, unknown
-            or missing coefficients, values that are not finite.
+        MotionUnreadable: not there, of another kind or version, cut off, pickled arrays, wrong shapes,
+            unknown or missing coefficients, values that are not finite.
         MotionInvalid: ``fps`` is not positive.
     """
     path = Path(path)

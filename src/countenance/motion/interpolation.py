@@ -70,8 +70,8 @@ def keyframes(
 ) -> Motion:
     """A motion drawn by hand from a few moments.
 
-    Every coefficient goes by itself from one of its keys to the next, and holds its last. One that the first key
-    does not name is neutral there. Before the first key, the first key holds.
+    Every coefficient goes by itself from one of its keys to the next, and holds its last. One that the first
+    key does not name is neutral there. Before the first key, the first key holds.
 
     Args:
         keys: seconds (>= 0) -> coefficient -> value in the space's unit.
@@ -149,4 +149,5 @@ def _eased(times_s: Doubles, track: Mapping[float, float], easing: Easing) -> Do
     share = np.clip((times_s - at[step]) / (at[step + 1] - at[step]), 0, 1)
     if easing == "smooth":
         share = share * share * (3 - 2 * share)
-    return (1 - share) * values[step] + share * values[step + 1]
+    eased: Doubles = (1 - share) * values[step] + share * values[step + 1]
+    return eased

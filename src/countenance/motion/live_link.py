@@ -4,13 +4,13 @@ A file has 63 columns: ``Timecode`` (HH:MM:SS:FF.sss: frame of the second, then 
 ``BlendShapeCount`` (61), Apple's 52 shapes in PascalCase, and nine angles.
 
 Known: the columns and their names; the shapes are Apple's, in [0, 1]; the app writes angles in radians, taken
-from ARKit's face transform, whose axes (x to the person's left, y up, z out of the face) are our head frame's.
-Assumed: ``HeadYaw``, ``HeadPitch`` and ``HeadRoll`` are the right-hand turns about y, x and z of
+from ARKit's face transform, whose axes (x to the person's left, y up, z out of the face) are our head
+frame's. Assumed: ``HeadYaw``, ``HeadPitch`` and ``HeadRoll`` are the right-hand turns about y, x and z of
 :mod:`countenance.motion.pose`, in that composition; and an eye turns by :data:`EYE_TURN_RAD` at a look weight
 of 1. The file says neither.
 
-Not carried by the format: x, y and logScale (read as 0), crop and identity. A frame that was bridged is written
-like any other.
+Not carried by the format: x, y and logScale (read as 0), crop and identity. A frame that was bridged is
+written like any other.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ COLUMNS: Final[tuple[str, ...]] = (
 """The 63 headers as they are written."""
 
 _RATES: Final = (24, 25, 30, 60)
+_NTSC_RATES: Final = (24000 / 1001, 30000 / 1001, 60000 / 1001)
 _TIMECODE: Final = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+(?:\.\d+)?)")
 _DAY_S: Final = 86400.0
 _SNAP: Final = 0.01  # a measured rate this near to a standard one is that one
@@ -68,9 +69,9 @@ _FIX: Final = "export it from Live Link Face again"
 def to_csv(motion: Motion) -> str:
     """Writes ``arkit`` motion as Live Link Face does, all numbers to 10 decimals.
 
-    The timecode counts in the motion's own rate if that is 24, 25, 30 or 60, else in 60ths with a fraction. It
-    starts at the last frame of second 0, so that even two frames show where a second ends, which is how the
-    rate is read back.
+    The timecode counts in the motion's own rate if that is 24, 25, 30 or 60, else in 60ths with a fraction.
+    It starts at the last frame of second 0, so that even two frames show where a second ends, which is how
+    the rate is read back.
 
     Raises:
         MotionSpaceMismatch: any other space.
@@ -92,15 +93,15 @@ def to_csv(motion: Motion) -> str:
 def from_csv(text: str, path: Path | str, fps: float | None = None) -> Motion:
     """Reads a Live Link Face CSV.
 
-    Columns are found by name, in any order: PascalCase, camelCase, ``_L``/``_R`` for ``Left``/``Right``. Angles
-    and ``tongueOut`` may be missing (0); other columns are passed over. Gaze comes from the eyeLook shapes, not
-    from the eye angles.
+    Columns are found by name, in any order: PascalCase, camelCase, ``_L``/``_R`` for ``Left``/``Right``.
+    Angles and ``tongueOut`` may be missing (0); other columns are passed over. Gaze comes from the eyeLook
+    shapes, not from the eye angles.
 
-    The rate: frame numbers count up to the smallest of 24, 25, 30, 60 that fits the highest one seen; in a file
-    that never crosses a second, up to 60. The rate is then the inverse of the median step between rows, taken
-    as 24, 25, 30 or 60 within one percent. Rows that a recording dropped, or left without numbers because no
-    face was seen, are bridged in a straight line and marked as not observed. With ``fps`` given, timecodes are
-    not looked at.
+    The rate: frame numbers count up to the smallest of 24, 25, 30, 60 that fits the highest one seen; in a
+    file that never crosses a second, up to 60. The rate is then the inverse of the median step between rows,
+    taken as the nearest of these and their NTSC rates (29.97 ...) within one percent. Rows that a recording
+    dropped, or left without numbers because no face was seen, are bridged in a straight line and marked as
+    not observed. With ``fps`` given, timecodes are not looked at.
 
     Args:
         text: the file's content.
@@ -120,7 +121,7 @@ def from_csv(text: str, path: Path | str, fps: float | None = None) -> Motion:
         rate, frames = _timing(table.timecodes, path)
     else:
         rate, frames = fps, np.arange(len(table.values))
-    seen = ~np.isnan(table.values).any(axis=1)
+    seen = ~np.isnan(table.values[:, 0])
     if not seen.any():
         raise MotionUnreadable(path, "no row holds numbers", _FIX)
     values, observed = _bridged(table.values, frames, seen)
@@ -249,7 +250,7 @@ def _timing(
 
 
 def _standard(rate: float) -> float:
-    nearest = min(_RATES, key=lambda standard: abs(standard - rate))
+    nearest = min((*_RATES, *_NTSC_RATES), key=lambda standard: abs(standard - rate))
     return float(nearest) if abs(nearest - rate) <= _SNAP * nearest else round(rate, 3)
 
 

@@ -87,7 +87,8 @@ def axis_angle_matrix(axis_angle: ArrayLike) -> Doubles:
     # sinc keeps both factors finite and exact at angle 0.
     first = np.sinc(angle / np.pi)
     second = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
-    return np.eye(3) + first * cross + second * (cross @ cross)
+    rotation: Doubles = np.eye(3) + first * cross + second * (cross @ cross)
+    return rotation
 
 
 def matrix_axis_angle(rotation: ArrayLike) -> Doubles:
@@ -120,7 +121,8 @@ def matrix_axis_angle(rotation: ArrayLike) -> Doubles:
     quaternion = np.where(quaternion[..., 3:] < 0, -quaternion, quaternion)
     sine = np.linalg.norm(quaternion[..., :3], axis=-1, keepdims=True)
     angle = 2 * np.arctan2(sine, quaternion[..., 3:])
-    return quaternion[..., :3] * np.where(sine > _SMALL, angle / np.maximum(sine, _SMALL), 2.0)
+    vector: Doubles = quaternion[..., :3] * np.where(sine > _SMALL, angle / np.maximum(sine, _SMALL), 2.0)
+    return vector
 
 
 def relative_rotation(start: ArrayLike, end: ArrayLike) -> Doubles:
@@ -173,4 +175,5 @@ def mean_rotation(rotations: ArrayLike) -> Doubles:
         (3, 3).
     """
     u, _, vt = np.linalg.svd(np.mean(np.asarray(rotations, dtype=np.float64), axis=0))
-    return u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    nearest: Doubles = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    return nearest

@@ -23,12 +23,12 @@ RADIUS = 13
 class Motion:
     """How one face moves. Immutable: its arrays are read-only copies, and changes return a new motion.
 
-    ``motion["jawOpen"]`` is (T,), ``motion["yaw", "pitch"]`` is (T, 2), ``motion[10:20]`` and ``motion[3]`` are
-    motions of 10 frames and of one.
+    ``motion["jawOpen"]`` is (T,), ``motion["yaw", "pitch"]`` is (T, 2), ``motion[10:20]`` and ``motion[3]``
+    are motions of 10 frames and of one.
 
     Attributes:
-        values: (T, D) float32, T >= 1, finite, in the units of ``space``. Values outside a coefficient's range
-            are allowed.
+        values: (T, D) float32, T >= 1, finite, in the units of ``space``. Values outside a coefficient's
+            range are allowed.
         space: names the D coefficients.
         fps: frames a second, > 0. Frame i is shown at i / fps seconds.
         crop: (T, 3) float32 or None: scale, x and y of the crop that a ``bfm`` tracker aligned each frame to
@@ -279,9 +279,8 @@ def _companion(what: str, given: ArrayLike, shape: tuple[int, ...]) -> Floats:
     if array.shape != shape:
         raise MotionInvalid(f"'{what}' has shape {array.shape}, expected {shape}")
     if not np.isfinite(array).all():
-        raise MotionInvalid(
-            f"'{what}' holds numbers that are not finite, first at {np.argwhere(~np.isfinite(array))[0].tolist()}"
-        )
+        place = np.argwhere(~np.isfinite(array))[0].tolist()
+        raise MotionInvalid(f"'{what}' is not finite at {place}; it must be finite numbers")
     return array
 
 

@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 
 from countenance.arrays import Doubles
-from countenance.errors import BadValue
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import Region, Unit
 
@@ -40,15 +39,16 @@ _SHRINKAGE = 3.0  # residuals below sqrt(3) times the expected jitter vanish
 def smooth(motion: Motion, strength: float | Mapping[str, float] = 1.0) -> Motion:
     """Takes jitter off every coefficient without delay and without flattening fast movements.
 
-    Each coefficient is smoothed with a symmetric Gaussian. What that takes away is then given back where it is
-    locally stronger than the coefficient's own jitter: the gain is 1 - 3 J / E, at least 0, where E is the
-    residual's local energy and J the energy that jitter alone would leave (a Wiener filter on the residual). So
-    a blink or a plosive stays, and a face at rest comes to rest. Jitter is the median absolute second
+    Each coefficient is smoothed with a symmetric Gaussian. What that takes away is then given back where it
+    is locally stronger than the coefficient's own jitter: the gain is 1 - 3 J / E, at least 0, where E is the
+    residual's local energy and J the energy that jitter alone would leave (a Wiener filter on the residual).
+    So a blink or a plosive stays, and a face at rest comes to rest. Jitter is the median absolute second
     difference, scaled to a standard deviation, and at most :data:`JITTER`. Angles are unwrapped first.
 
     Args:
         motion: any length; motions under 3 frames come back as they are.
-        strength: multiplies :data:`WIDTH_S`; 0 changes nothing. A mapping gives one for each region, 1 elsewhere.
+        strength: multiplies :data:`WIDTH_S`; 0 changes nothing. A mapping gives one for each region, 1
+            elsewhere.
 
     Returns:
         The same motion, smoothed. No value leaves the range that its coefficient had, angles aside.
@@ -78,7 +78,8 @@ def smooth(motion: Motion, strength: float | Mapping[str, float] = 1.0) -> Motio
 def _jitter(values: Doubles) -> Doubles:
     """(T, D) -> (D,) standard deviation of white noise with the same median second difference."""
     second = np.abs(np.diff(values, n=2, axis=0))
-    return np.median(second, axis=0) / (0.6745 * np.sqrt(6.0))
+    spread: Doubles = np.median(second, axis=0) / (0.6745 * np.sqrt(6.0))
+    return spread
 
 
 def _calm(values: Doubles, jitter: Doubles, width: float) -> Doubles:

@@ -1,10 +1,10 @@
 """Motion spaces: every coefficient by name, with unit, range, neutral value, region and mirror image.
 
-=========  ====  ==============================================================================================
+=========  ====  ===================================================================================
 ``arkit``  58    52 blendshapes in Apple's order, then yaw, pitch, roll, x, y, logScale
 ``bfm``    70    64 expressions, then pitch, yaw, roll, tx, ty, tz, as Deep3DFaceReconstruction orders them
 ``flame``  65    50 expressions, then jaw, head, two eyes (axis times angle), camera, as DECA measures them
-=========  ====  ==============================================================================================
+=========  ====  ===================================================================================
 
 The signs of angles are stated in :mod:`countenance.motion.pose`.
 """
@@ -47,8 +47,8 @@ class Coefficient:
         maximum: highest value that makes sense; a slider's right end.
         neutral: value of a face at rest that looks into the camera.
         region: the narrowest of :data:`REGIONS` that it belongs to.
-        mirror: name of the coefficient that holds this one's value in the picture's mirror image; its own name
-            where left and right do not matter, None where no single coefficient does.
+        mirror: name of the coefficient that holds this one's value in the picture's mirror image; its own
+            name where left and right do not matter, None where no single coefficient does.
         mirror_sign: -1 if the value changes its sign as well.
     """
 
@@ -225,18 +225,22 @@ def _constant(numbers: list[float] | list[int]) -> Floats:
     return array
 
 
-ARKIT_SHAPES: Final[tuple[str, ...]] = tuple(
-    """
-    eyeBlinkLeft eyeLookDownLeft eyeLookInLeft eyeLookOutLeft eyeLookUpLeft eyeSquintLeft eyeWideLeft
-    eyeBlinkRight eyeLookDownRight eyeLookInRight eyeLookOutRight eyeLookUpRight eyeSquintRight eyeWideRight
-    jawForward jawLeft jawRight jawOpen mouthClose mouthFunnel mouthPucker mouthLeft mouthRight
-    mouthSmileLeft mouthSmileRight mouthFrownLeft mouthFrownRight mouthDimpleLeft mouthDimpleRight
-    mouthStretchLeft mouthStretchRight mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper
-    mouthPressLeft mouthPressRight mouthLowerDownLeft mouthLowerDownRight mouthUpperUpLeft mouthUpperUpRight
-    browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight
-    cheekPuff cheekSquintLeft cheekSquintRight noseSneerLeft noseSneerRight tongueOut
-    """.split()
+# fmt: off
+ARKIT_SHAPES: Final[tuple[str, ...]] = (
+    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft",
+    "eyeWideLeft",
+    "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight",
+    "eyeSquintRight", "eyeWideRight",
+    "jawForward", "jawLeft", "jawRight", "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft",
+    "mouthRight",
+    "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight", "mouthDimpleLeft",
+    "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight", "mouthRollLower", "mouthRollUpper",
+    "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft", "mouthPressRight", "mouthLowerDownLeft",
+    "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight",
+    "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
+    "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
 )
+# fmt: on
 """Apple's 52 names in Apple's order (ARFaceAnchor.BlendShapeLocation). Left and right are the person's."""
 
 _REGION_BY_PREFIX: Final[dict[str, Region]] = {
@@ -295,8 +299,8 @@ ARKIT: Final = MotionSpace(
     ),
     (_HEAD_ANGLES,),
 )
-"""The default. ``x`` and ``y`` are the head's position relative to the crop's centre, x to image right and y UP.
-``logScale`` is ln(pixels_per_cm * 25 / crop_side_px): 0 where the crop's side spans 25 cm at the head."""
+"""The default. ``x`` and ``y`` are the head's position relative to the crop's centre, x to image right and y
+UP. ``logScale`` is ln(pixels_per_cm * 25 / crop_side_px): 0 where the crop's side spans 25 cm at the head."""
 
 BFM: Final = MotionSpace(
     "bfm",

@@ -36,27 +36,27 @@ def transfer(
       frame as the reference, comes back unchanged.
     - ``absolute``: the driver's coefficients as they are.
     - ``renormalized``: each coefficient's mean and standard deviation over the driver become those over the
-      source (PVP, Sec. 4: different people's FLAME parameters are distributed differently). Gains stay within
+      source (PVP, Sec. 5.3: different people's FLAME parameters are distributed differently). Gains stay within
       1/3 and 3. A source under 8 frames has no standard deviation to speak of: the driver's own is kept.
 
     Expression coefficients are clamped to their range, widened to what driver and source hold themselves.
 
     Args:
         driver: the motion to transfer.
-        source: the source's own motion. Its first frame is the one that is re-based, except in ``renormalized``,
-            which uses the whole.
+        source: the source's own motion. Its first frame is the one that is re-based, except in
+            ``renormalized``, which uses the whole.
         mode: see above.
-        reference: the driver's frame that counts as the source's pose and expression: ``first``, a frame number
-            from 0, ``auto`` for :func:`nearest_frame`, or the first frame of another motion (for drivers that
-            arrive in pieces). Only ``relative`` and the crop need it.
-        strengths: region -> share of the way from the source's first frame (0) to the transferred motion (1, the
-            default); more than 1 exaggerates. A narrow region wins over ``expression``. To keep a source video's
-            own motion in a region, see :func:`countenance.motion.interpolation.interpolate`.
+        reference: the driver's frame that counts as the source's pose and expression: ``first``, a frame
+            number from 0, ``auto`` for :func:`nearest_frame`, or the first frame of another motion (for
+            drivers that arrive in pieces). Only ``relative`` and the crop need it.
+        strengths: region -> share of the way from the source's first frame (0) to the transferred motion (1,
+            the default); more than 1 exaggerates. A narrow region wins over ``expression``. To keep a source
+            video's own motion in a region, see :func:`countenance.motion.interpolation.interpolate`.
 
     Returns:
-        Motion with the driver's length, rate and ``observed``, and the source's identity. Where both have crops,
-        the driver's crop scale is multiplied by source scale / reference scale, as PIRenderer does to drive
-        another person; otherwise the driver's crop is kept.
+        Motion with the driver's length, rate and ``observed``, and the source's identity. Where both have
+        crops, the driver's crop scale is multiplied by source scale / reference scale, as PIRenderer does to
+        drive another person; otherwise the driver's crop is kept.
 
     Raises:
         MotionSpaceMismatch: driver and source are in different spaces.
@@ -90,8 +90,8 @@ def nearest_frame(
     """The driver's frame that is most like the source's first: mostly in expression, lightly in pose.
 
     The distance is expression_weight * mean |expression difference| + pose_weight * mean |head angle
-    difference|, in the coefficients' own units. PIRenderer's own demo uses 0.3 and 0.7. Bridged frames are left
-    out if any was observed.
+    difference|, in the coefficients' own units. PIRenderer's own demo uses 0.3 and 0.7. Bridged frames are
+    left out if any was observed.
 
     Returns:
         A frame number of ``driver``; the first of equals.
@@ -126,7 +126,7 @@ def _reference_frame(driver: Motion, source: Motion, reference: Reference) -> Mo
 
 
 def _relative_gain(driver: Motion, reference: Doubles, own: Doubles) -> Doubles:
-    """1, but positions in crop sides count in head sizes: a head twice as large in its crop moves twice as far."""
+    """1, but a head twice as large in its crop moves twice as many crop sides."""
     units = [c.unit for c in driver.space.coefficients]
     gain = np.ones(len(units))
     if "log ratio" in units:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,18 +100,17 @@ class MediaPipeTracker:
         return arkit_motion(coefficients, crop, fps, observed)
 
     def _landmarker(self, most_faces: int, video: bool) -> Any:
-        os.environ.setdefault("GLOG_minloglevel", "2")
         from mediapipe.tasks.python import BaseOptions
         from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions, RunningMode
 
-        return FaceLandmarker.create_from_options(
-            FaceLandmarkerOptions(
-                base_options=BaseOptions(model_asset_path=str(self._bundle)),
-                running_mode=RunningMode.VIDEO if video else RunningMode.IMAGE,
-                num_faces=most_faces,
-                output_face_blendshapes=True,
-            )
+        options = FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(self._bundle)),
+            running_mode=RunningMode.VIDEO if video else RunningMode.IMAGE,
+            num_faces=most_faces,
+            output_face_blendshapes=True,
         )
+        with _native_stderr_silenced():
+            return FaceLandmarker.create_from_options(options)
 
 
 class _Following:
@@ -159,7 +160,8 @@ def _seen(landmarker: Any, image: Image, view: _View, clock_ms: int | None = Non
     import mediapipe
 
     picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=view.cut(image))
-    result = landmarker.detect(picture) if clock_ms is None else landmarker.detect_for_video(picture, clock_ms)
+    with _native_stderr_silenced():
+        result = landmarker.detect(picture) if clock_ms is None else landmarker.detect_for_video(picture, clock_ms)
     faces = []
     for points, scores in zip(result.face_landmarks, result.face_blendshapes, strict=True):
         landmarks = np.array([(p.x, p.y, p.z) for p in points], np.float32)
@@ -169,6 +171,20 @@ def _seen(landmarker: Any, image: Image, view: _View, clock_ms: int | None = Non
         if np.isfinite(landmarks).all():
             faces.append(Face(landmarks, picture_coefficients(landmarks, shapes)))
     return faces
+
+
+@contextmanager
+def _native_stderr_silenced() -> Iterator[None]:
+    """MediaPipe's C++ logs greetings to file descriptor 2, which no Python setting turns off."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _tile_sides(image: Image) -> list[int]:

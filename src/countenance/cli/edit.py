@@ -1,0 +1,130 @@
+"""``countenance edit``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Set named coefficients of a portrait: one picture, or a video that sweeps one of them.
+
+    With nothing set, the picture comes back unchanged. Angles (yaw, pitch, roll) are degrees and are added to the
+    portrait's own, as are x, y and logScale; blendshape weights (0 to 1) replace it. yaw > 0 turns the nose to
+    image right, pitch > 0 down, roll > 0 tilts the head to image left.
+
+    examples:
+      countenance edit me.jpg -o out.png --set yaw=15 --set mouthSmileLeft=0.7 --set mouthSmileRight=0.7
+      countenance edit me.jpg -o out.png --set expression=smile
+      countenance edit me.jpg -o out.mp4 --sweep yaw=-30:30 --seconds 4
+      countenance edit --list
+    """
+
+    source: Annotated[Path | None, tyro.conf.Positional] = None
+    """A photo."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """A picture; with --sweep a video, .gif or folder."""
+    settings: Annotated[list[str], tyro.conf.UseAppendAction, tyro.conf.arg(name="set")] = field(default_factory=list)
+    """name=value; may be given several times. `expression=NAME` sets a whole expression."""
+    sweep: str | None = None
+    """name=start:stop; there and back."""
+    seconds: float = 4.0
+    """Length of a sweep."""
+    fps: float = 25.0
+    """Frame rate of a sweep."""
+    model: str = "geometric"
+    """Renderer; `countenance models` lists them."""
+    face: int = 1
+    """Which face: 1 is the largest."""
+    crop: bool = False
+    """Write only the square around the face."""
+    names: Annotated[bool, tyro.conf.arg(name="list")] = False
+    """List all names, with ranges, and the whole expressions."""
+    json: bool = False
+    """Print a summary as JSON."""
+
+    def run(self) -> dict[str, Any]:
+        """Do it; returns the summary."""
+        from countenance.errors import BadValue
+
+        if self.names:
+            return _names()
+        if self.source is None or self.output is None:
+            raise BadValue("edit needs a picture and an output; write: countenance edit me.jpg -o out.png --set yaw=15")
+        return self._sweep(self.source, self.output) if self.sweep else self._still(self.source, self.output)
+
+    def _still(self, source: Path, output: Path) -> dict[str, Any]:
+        from countenance.cli.settings import parse_settings
+        from countenance.media.images import check_image_output
+        from countenance.motion.spaces import ARKIT
+        from countenance.production import edited, load_portrait, write_marked_image
+        from countenance.renderers.catalogue import load_renderer
+
+        check_image_output(output)
+        changes = parse_settings(self.settings, ARKIT)
+        renderer = load_renderer(self.model)
+        portrait = load_portrait(source, face=self.face, crop_scale=renderer.spec.crop_scale)
+        image = edited(portrait, renderer, changes)
+        if self.crop:
+            image = _square(portrait).cut(image)
+        write_marked_image(output, image, renderer.spec.name)
+        return {"output": str(output), "model": renderer.spec.name, "set": changes, "text": str(output)}
+
+    def _sweep(self, source: Path, output: Path) -> dict[str, Any]:
+        from countenance.animation import animate
+        from countenance.cli.progress import bar
+        from countenance.cli.settings import parse_settings, parse_sweep
+        from countenance.media.writer import check_output
+        from countenance.motion.interpolation import sweep
+        from countenance.motion.spaces import ARKIT
+        from countenance.production import load_portrait, with_changes, write_video
+        from countenance.renderers.catalogue import load_renderer
+
+        check_output(output)
+        name, start, stop = parse_sweep(self.sweep or "", ARKIT)
+        changes = parse_settings(self.settings, ARKIT)
+        renderer = load_renderer(self.model)
+        portrait = load_portrait(source, face=self.face, crop_scale=renderer.spec.crop_scale)
+        swept = sweep(ARKIT, name, start, stop, self.seconds, self.fps)
+        base = with_changes(portrait.motion, changes).still(len(swept))
+        column = ARKIT.index(name)
+        values = base.values.copy()
+        pose = ARKIT.coefficients[column].region == "pose"
+        values[:, column] = swept.values[:, column] + (base.values[:, column] if pose else 0)
+        frames = animate(portrait, type(base)(values, ARKIT, self.fps), renderer)
+        written = write_video(
+            output,
+            bar(frames, f"rendering {output.name}", len(swept)),
+            self.fps,
+            model=renderer.spec.name,
+            crop=_square(portrait) if self.crop else None,
+        )
+        return {"output": str(output), "frames": written, "model": renderer.spec.name, "text": f"{output}: {written} frames"}
+
+
+def _square(portrait: Any) -> Any:
+    import numpy as np
+
+    from countenance.portrait.crop import Crop
+
+    points = portrait.landmarks_px[:, :2]
+    return Crop.around(np.concatenate([points.min(0), points.max(0)]))
+
+
+def _names() -> dict[str, Any]:
+    import math
+
+    from countenance.motion.expressions import EXPRESSIONS
+    from countenance.motion.spaces import ARKIT
+
+    rows = []
+    for c in ARKIT.coefficients:
+        scale, unit = (180 / math.pi, "degrees") if c.unit == "rad" else (1.0, c.unit)
+        rows.append({"name": c.name, "minimum": c.minimum * scale, "maximum": c.maximum * scale, "unit": unit})
+    lines = [f"{r['name']:22} {r['minimum']:g} to {r['maximum']:g} {r['unit']}" for r in rows]
+    lines.append("expression=NAME        " + ", ".join(EXPRESSIONS))
+    return {"coefficients": rows, "expressions": sorted(EXPRESSIONS), "text": "\n".join(lines)}

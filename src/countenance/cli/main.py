@@ -1,0 +1,69 @@
+"""Parses the command line, runs a verb, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import tyro
+
+from countenance.cli.animate import Animate
+from countenance.cli.assets import Assets
+from countenance.cli.edit import Edit
+from countenance.cli.models import Models
+from countenance.cli.track import Track
+from countenance.errors import CountenanceError
+
+DESCRIPTION = """Make a portrait move: one photo (or video) of a person, driven by a video, a motion file or sliders.
+
+examples:
+  countenance animate me.jpg driver.mp4 -o out.mp4
+  countenance edit me.jpg -o smile.png --set mouthSmileLeft=0.7 --set mouthSmileRight=0.7 --set yaw=15
+  countenance edit me.jpg -o turn.mp4 --sweep yaw=-30:30
+  countenance track talk.mp4 -o talk.csv
+
+Animate only yourself, or people who agreed. Every output is marked as synthetic.
+Exit codes: 0 done, 2 bad input (one line says what and how to mend it), 130 interrupted."""
+
+VERBS: dict[str, type[Any]] = {"animate": Animate, "edit": Edit, "track": Track, "models": Models, "assets": Assets}
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run ``countenance`` and exit."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that half-written files are removed
+    verb = tyro.extras.subcommand_cli_from_dict(
+        VERBS,
+        prog="countenance",
+        description=DESCRIPTION,
+        args=list(arguments) if arguments is not None else None,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    sys.exit(run(verb))
+
+
+def run(verb: Any) -> int:
+    """Run a parsed verb; returns the exit code.
+
+    Args:
+        verb: has ``run() -> dict`` and ``json: bool``.
+    """
+    try:
+        summary = verb.run()
+    except CountenanceError as error:
+        return _fail(str(error), error.exit_code, verb.json)
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was written", 130, verb.json)
+    if verb.json:
+        print(json.dumps(summary))
+    elif "text" in summary:
+        print(summary["text"])
+    return 0
+
+
+def _fail(message: str, code: int, as_json: bool) -> int:
+    line = " ".join(message.split())
+    print(json.dumps({"error": line, "exit_code": code}) if as_json else f"countenance: {line}", file=sys.stderr)
+    return code

@@ -1,0 +1,26 @@
+"""``countenance models``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Models:
+    """List the renderers, what drives them and their licence."""
+
+    json: bool = False
+    """Print as JSON."""
+
+    def run(self) -> dict[str, Any]:
+        """Do it; returns the summary."""
+        from countenance.renderers.catalogue import DEFAULT, renderer_specs
+
+        specs = list(renderer_specs())
+        lines = [
+            f"{spec.name}{' (default)' if spec.name == DEFAULT else ''}: {spec.summary}; "
+            f"motion space {spec.motion_space}; licence {spec.licence}"
+            for spec in specs
+        ]
+        return {"models": [asdict(spec) for spec in specs], "default": DEFAULT, "text": "\n".join(lines)}

@@ -1,0 +1,123 @@
+"""Sound for a video that is being written: copied where the container takes it, else encoded again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+
+from countenance.errors import MediaUnreadable
+
+_ENCODERS = {".mp4": "aac", ".mov": "aac", ".mkv": "aac", ".webm": "libopus"}
+_COPIED = {".mp4": ("aac", "mp3"), ".mov": ("aac", "mp3"), ".mkv": ("aac", "mp3", "opus", "flac", "vorbis"), ".webm": ("opus", "vorbis")}
+_RATE = 48_000
+
+
+@dataclass(frozen=True)
+class AudioSource:
+    """The sound of a file.
+
+    Attributes:
+        path: a video or sound file.
+    """
+
+    path: Path
+
+
+class SoundTrack:
+    """One sound stream of an output, fed in step with the pictures, a packet or block at a time.
+
+    Args:
+        source: where the sound comes from.
+        output: an open container.
+        suffix: of the output.
+
+    Raises:
+        MediaUnreadable: the source has no sound.
+    """
+
+    def __init__(self, source: AudioSource, output: Any, suffix: str) -> None:
+        try:
+            self._input = av.open(str(source.path), metadata_errors="replace")
+        except (av.FFmpegError, OSError) as error:
+            raise MediaUnreadable(source.path, "its sound can't be read") from error
+        if not self._input.streams.audio:
+            self._input.close()
+            raise MediaUnreadable(source.path, "it has no sound", "leave the sound out")
+        self._from = self._input.streams.audio[0]
+        self._start = self._zero()
+        self._output = output
+        self._copied = self._from.codec_context.name in _COPIED[suffix]
+        if self._copied:
+            self._to = output.add_stream_from_template(self._from)
+            self._pieces = self._packets()
+        else:
+            self._to = output.add_stream(_ENCODERS[suffix], rate=_RATE)
+            self._pieces = self._blocks()
+        self._waiting: tuple[float, Any] | None = None
+
+    def _zero(self) -> float:
+        """When the source's pictures begin, which is when the output begins, too."""
+        videos = self._input.streams.video
+        timed = videos[0] if videos else self._from
+        return float((timed.start_time or 0) * timed.time_base)
+
+    def advance(self, until_s: float) -> None:
+        """Write the sound before ``until_s`` seconds of the output."""
+        while True:
+            piece = self._waiting or next(self._pieces, None)
+            self._waiting = None
+            if piece is None:
+                return
+            if piece[0] >= until_s:
+                self._waiting = piece
+                return
+            self._write(piece[1])
+
+    def finish(self, end_s: float) -> None:
+        """Write what is left up to the end of the pictures."""
+        self.advance(end_s)
+        if not self._copied:
+            for packet in self._to.encode(None):
+                self._output.mux(packet)
+
+    def _write(self, piece: Any) -> None:
+        if self._copied:
+            piece.stream = self._to
+            self._output.mux(piece)
+        else:
+            for packet in self._to.encode(piece):
+                self._output.mux(packet)
+
+    def _packets(self) -> Iterator[tuple[float, Any]]:
+        shift = round(self._start / self._from.time_base)
+        for packet in self._input.demux(self._from):
+            if packet.pts is None or packet.pts < shift:
+                continue
+            seconds = float((packet.pts - shift) * packet.time_base)
+            packet.pts -= shift
+            packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            yield seconds, packet
+
+    def _blocks(self) -> Iterator[tuple[float, Any]]:
+        resampler = av.AudioResampler(format=self._to.format, layout=self._to.layout, rate=_RATE, frame_size=1024)
+        for frame in self._input.decode(self._from):
+            if frame.time is not None and frame.time < self._start:
+                continue
+            frame.pts = None if frame.pts is None else frame.pts - round(self._start / frame.time_base)
+            for block in resampler.resample(frame):
+                yield float(block.pts * block.time_base), block
+        for block in resampler.resample(None):
+            yield float(block.pts * block.time_base), block
+
+    def __enter__(self) -> Self:
+        """Nothing to do: it is open."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Closes the source."""
+        self._input.close()
