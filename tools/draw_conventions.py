@@ -21,19 +21,11 @@ from countenance.renderers.geometric.renderer import GeometricRenderer, render_f
 from countenance.trackers.catalogue import load_tracker
 from countenance.trackers.portraits import portrait_from_image
 
-CELL_PX = 300
+CELL_PX = 240
 LABEL_PX = 44
 ROWS = (
-    (
-        ("yaw", 20, "nose to image right"),
-        ("pitch", 15, "nose down"),
-        ("roll", 15, "top of the head to image left"),
-    ),
-    (
-        ("yaw", -20, "nose to image left"),
-        ("pitch", -15, "nose up"),
-        ("roll", -15, "top of the head to image right"),
-    ),
+    (("yaw", 20, "nose to image right"), ("pitch", 15, "nose down"), ("roll", 15, "top to image left")),
+    (("yaw", -20, "nose to image left"), ("pitch", -15, "nose up"), ("roll", -15, "top to image right")),
 )
 
 
@@ -64,14 +56,14 @@ def with_axes(avatar: GeometricAvatar) -> Image.Image:
     for name, direction, colour in (("x", (1, 0), "red"), ("y", (0, -1), "lime")):
         along = np.array(direction, float)
         across = along[::-1]
-        tip = origin + 90 * along
+        tip = origin + 55 * along
         draw.line([*origin, *tip], fill=colour, width=4)
         draw.polygon([tuple(tip + 14 * along), tuple(tip + 7 * across), tuple(tip - 7 * across)], fill=colour)
         draw.text(tuple(tip + 18 * along + (-6, -12)), name, fill=colour, font=font)
     for radius, width in ((9, 3), (2, 4)):
         box = [*(origin - radius), *(origin + radius)]
         draw.ellipse(box, outline="deepskyblue", width=width)
-    draw.text(tuple(origin + (-26, 4)), "z", fill="deepskyblue", font=font)
+    draw.text((origin[0] - 26, origin[1] + 4), "z", fill="deepskyblue", font=font)
     return picture
 
 

@@ -154,7 +154,7 @@ GOOD = recorded(["10:00:00:00.000", "10:00:00:01.000"])
         (GOOD.replace("JawOpen", "jawOpen,JawOpen"), "two columns"),
         (GOOD.replace("0.001", "nan"), "line 3: 'jawOpen' is 'nan'"),
         (GOOD.replace("0.001", "abc"), "line 3: 'jawOpen' is 'abc'"),
-        (GOOD[:-20], "line 3"),
+        (GOOD[:-60], "line 3: 'cheekPuff' is ''"),
         (GOOD.replace("10:00:00:01.000", "later"), "row 2 has the timecode 'later'"),
         (GOOD.replace("10:00:00:01.000", "10:00:00:00.000"), "do not move forward"),
         (recorded(["10:00:00:00", "10:00:00:01", "10:00:00:02", "19:00:00:00"]), "nine tenths"),

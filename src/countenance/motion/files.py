@@ -58,7 +58,7 @@ def save_motion(path: Path | str, motion: Motion) -> None:
 
 
 def check_motion_output(path: Path) -> None:
-    """Fail early, before long work, where a motion file can't be written.
+    """Fails early, before long work, where a motion file cannot be written.
 
     Raises:
         OutputUnwritable: unknown suffix or missing folder.
@@ -66,7 +66,9 @@ def check_motion_output(path: Path) -> None:
     if path.suffix.lower() not in (".npz", ".csv"):
         raise OutputUnwritable(path, f"'{path.suffix}' is no kind of motion file", _SUFFIX_FIX)
     if not path.parent.is_dir():
-        raise OutputUnwritable(path, f"there is no folder {path.parent}", f"make it first: mkdir -p {path.parent}")
+        raise OutputUnwritable(
+            path, f"there is no folder {path.parent}", f"make it first: mkdir -p {path.parent}"
+        )
 
 
 def load_motion(path: Path | str, fps: float | None = None) -> Motion:

@@ -117,6 +117,8 @@ def from_csv(text: str, path: Path | str, fps: float | None = None) -> Motion:
         MotionInvalid: ``fps`` is not positive.
     """
     table = _read_table(text, path)
+    if not table.timecodes:
+        raise MotionUnreadable(path, "no row follows its header", _FIX)
     if fps is None:
         rate, frames = _timing(table.timecodes, path)
     else:

@@ -13,8 +13,8 @@ from countenance.motion.spaces import Region, Unit
 
 WIDTH_S: Final[dict[Region, float]] = {
     "pose": 0.09,
-    "brows": 0.08,
-    "expression": 0.08,
+    "brows": 0.09,
+    "expression": 0.09,
     "lips": 0.04,
     "eyes": 0.04,
 }

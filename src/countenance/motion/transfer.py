@@ -36,8 +36,9 @@ def transfer(
       frame as the reference, comes back unchanged.
     - ``absolute``: the driver's coefficients as they are.
     - ``renormalized``: each coefficient's mean and standard deviation over the driver become those over the
-      source (PVP, Sec. 5.3: different people's FLAME parameters are distributed differently). Gains stay within
-      1/3 and 3. A source under 8 frames has no standard deviation to speak of: the driver's own is kept.
+      source (PVP, Sec. 5.3: different people's FLAME parameters are distributed differently). Gains stay
+      within 1/3 and 3. A source under 8 frames has no standard deviation to speak of: the driver's own is
+      kept.
 
     Expression coefficients are clamped to their range, widened to what driver and source hold themselves.
 

@@ -1,0 +1,35 @@
+"""What the documents list is what the code has."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+def test_tables_of_coefficients_are_up_to_date() -> None:
+    page = (DOCS / "conventions.md").read_text(encoding="utf-8")
+    with_tables = runpy.run_path(str(ROOT / "tools" / "conventions_table.py"))["with_tables"]
+    assert with_tables(page) == page, "run: python tools/conventions_table.py docs/conventions.md"
+
+
+def test_every_dependency_has_a_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [line for lines in project["optional-dependencies"].values() for line in lines]
+    names = {re.split(r"[<>=\[]", line)[0] for line in [*project["dependencies"], *extras]} - {"countenance"}
+    page = (DOCS / "dependencies.md").read_text(encoding="utf-8")
+    assert {name for name in names if f"| `{name}` |" not in page} == set()
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md")]
+    broken = []
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not (page.parent / target).exists():
+                broken.append(f"{page.name}: {target}")
+    assert broken == []
