@@ -27,7 +27,14 @@ from safetensors.numpy import save_file
 from scipy.interpolate import RBFInterpolator
 
 from countenance.face.canonical_mesh import CanonicalMesh, read_canonical_mesh
-from countenance.face.mediapipe_topology import IBUG_68, INNER_LIPS_LOWER, INNER_LIPS_UPPER, IRISES, LIPS_LOWER, LIPS_UPPER
+from countenance.face.mediapipe_topology import (
+    IBUG_68,
+    INNER_LIPS_LOWER,
+    INNER_LIPS_UPPER,
+    IRISES,
+    LIPS_LOWER,
+    LIPS_UPPER,
+)
 from countenance.face.procrustes import similarity
 from countenance.motion.spaces import ARKIT_SHAPES as SHAPES
 
@@ -56,11 +63,15 @@ def ict_prior(path: Path, mesh: CanonicalMesh) -> np.ndarray:
     material = {name: i for i, name in enumerate(ict["material_names"])}["M_Face"]
     skin = np.unique(ict["quads"][ict["material"] == material])
     neutral = ict["neutral"].astype(np.float64)
-    shapes = {str(n): s.astype(np.float64) for n, s in zip(ict["expression_names"], ict["expressions"], strict=True)}
+    shapes = {
+        str(n): s.astype(np.float64) for n, s in zip(ict["expression_names"], ict["expressions"], strict=True)
+    }
 
     scale, rotation, shift = similarity(neutral[landmarks], mesh.vertices[list(IBUG_68)])
     placed = scale * neutral @ rotation.T + shift
-    warp = RBFInterpolator(placed[landmarks], mesh.vertices[list(IBUG_68)] - placed[landmarks], smoothing=1e-3)
+    warp = RBFInterpolator(
+        placed[landmarks], mesh.vertices[list(IBUG_68)] - placed[landmarks], smoothing=1e-3
+    )
     fitted = placed[skin] + warp(placed[skin])
 
     # The lips touch in the neutral face: a point of the upper lip must not land on the lower one.
@@ -174,7 +185,9 @@ def report(tracks: Tracks, mesh: CanonicalMesh, neutral: np.ndarray, basis: np.n
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     fitting = verbs.add_parser("fit")
     fitting.add_argument("tracks", type=Path)

@@ -65,7 +65,9 @@ def redrive(
     """
     _expect_space(motion, renderer)
     if not renderer.spec.redrives_video:
-        raise BadValue(f"model '{renderer.spec.name}' animates photos only; use --model geometric for a video source")
+        raise BadValue(
+            f"model '{renderer.spec.name}' animates photos only; use --model geometric for a video source"
+        )
     return _redriven(portraits, motion, renderer, paste_back)
 
 
@@ -82,4 +84,6 @@ def _redriven(
 
 def _expect_space(motion: Motion, renderer: Renderer[AvatarT]) -> None:
     if motion.space.name != renderer.spec.motion_space:
-        raise MotionSpaceMismatch(motion.space.name, renderer.spec.motion_space, f"model '{renderer.spec.name}'")
+        raise MotionSpaceMismatch(
+            motion.space.name, renderer.spec.motion_space, f"model '{renderer.spec.name}'"
+        )

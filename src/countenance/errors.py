@@ -20,7 +20,9 @@ class CountenanceError(Exception):
 class MediaUnreadable(CountenanceError):
     """A picture, video or sound file that cannot be decoded, or holds nothing of the kind asked for."""
 
-    def __init__(self, path: Path | str, reason: str, fix: str = "check that it plays in a media player") -> None:
+    def __init__(
+        self, path: Path | str, reason: str, fix: str = "check that it plays in a media player"
+    ) -> None:
         super().__init__(f"cannot read {path}: {reason}; {fix}")
         self.path = Path(path)
 
@@ -44,13 +46,17 @@ class FaceNotThere(CountenanceError):
     """``--face N`` asks for more faces than there are."""
 
     def __init__(self, where: str, asked: int, found: int) -> None:
-        super().__init__(f"{where} shows {found} face(s), so face {asked} is not there; use --face 1 to {found}")
+        super().__init__(
+            f"{where} shows {found} face(s), so face {asked} is not there; use --face 1 to {found}"
+        )
 
 
 class MotionUnreadable(CountenanceError):
     """A motion file of the wrong kind, version, shape, or with NaN in it."""
 
-    def __init__(self, path: Path | str, reason: str, fix: str = "make it anew with `countenance track`") -> None:
+    def __init__(
+        self, path: Path | str, reason: str, fix: str = "make it anew with `countenance track`"
+    ) -> None:
         super().__init__(f"cannot read motion from {path}: {reason}; {fix}")
         self.path = Path(path)
 
@@ -103,4 +109,6 @@ class DependencyMissing(CountenanceError):
     """An optional package that this feature needs."""
 
     def __init__(self, package: str, extra: str, feature: str) -> None:
-        super().__init__(f"{feature} needs the package '{package}'; install it with: pip install 'countenance[{extra}]'")
+        super().__init__(
+            f"{feature} needs the package '{package}'; install it with: pip install 'countenance[{extra}]'"
+        )

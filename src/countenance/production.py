@@ -102,7 +102,9 @@ def follow_video(
         return follow_face(frames, tracker, rate, face, where=str(path))
 
 
-def driver_motion(path: Path, *, face: int = 1, tracker: Tracker | None = None, progress: Progress[Any] = silent) -> Motion:
+def driver_motion(
+    path: Path, *, face: int = 1, tracker: Tracker | None = None, progress: Progress[Any] = silent
+) -> Motion:
     """The motion of a driver: a motion file is read, a video or picture is tracked.
 
     Raises:
@@ -114,7 +116,9 @@ def driver_motion(path: Path, *, face: int = 1, tracker: Tracker | None = None, 
     if kind == "motion":
         return load_motion(path)
     if kind == "audio":
-        raise MediaUnreadable(path, "it is sound without pictures", "give a video, a picture or a motion file")
+        raise MediaUnreadable(
+            path, "it is sound without pictures", "give a video, a picture or a motion file"
+        )
     return track(path, face=face, tracker=tracker, progress=progress)
 
 
@@ -144,7 +148,9 @@ class VideoPortrait:
                 yield portrait_of_face(next(frames).image, last, tracker, crop=self.crop)
 
 
-def animate_video(source: VideoPortrait, motion: Motion, renderer: Renderer[Any], tracker: Tracker, *, face: int = 1) -> Iterator[Frame]:
+def animate_video(
+    source: VideoPortrait, motion: Motion, renderer: Renderer[Any], tracker: Tracker, *, face: int = 1
+) -> Iterator[Frame]:
     """A source video re-driven frame by frame; see :func:`countenance.animation.redrive`."""
     return redrive(source.portraits(tracker, face), motion, renderer)
 
@@ -176,7 +182,9 @@ def load_video_portrait(
     """
     track = follow_video(path, tracker, face=face, progress=progress)
     crop = Crop.around(track.boxes_px, crop_scale)
-    return VideoPortrait(path, crop, tracker.motion(track.coefficients, crop, track.fps, track.observed), track)
+    return VideoPortrait(
+        path, crop, tracker.motion(track.coefficients, crop, track.fps, track.observed), track
+    )
 
 
 def write_video(

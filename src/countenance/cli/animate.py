@@ -131,10 +131,12 @@ class Animate:
             raise BadValue(f"--reference {self.reference} is not first, auto or a frame number")
         return int(self.reference)
 
-    def _photo(self, renderer: Any, tracker: Tracker, motion: Motion) -> tuple[Iterator[Frame], int, Crop, float]:
+    def _photo(
+        self, renderer: Any, tracker: Tracker, motion: Motion
+    ) -> tuple[Iterator[Frame], int, Crop, float]:
         from countenance.animation import animate
-        from countenance.portrait.crop import Crop
         from countenance.motion.transfer import transfer
+        from countenance.portrait.crop import Crop
         from countenance.production import load_portrait
 
         portrait = load_portrait(
@@ -144,10 +146,12 @@ class Animate:
         square = Crop.around(_box(portrait.landmarks_px))
         return animate(portrait, driven, renderer), len(driven), square, motion.fps
 
-    def _video(self, renderer: Any, tracker: Tracker, motion: Motion) -> tuple[Iterator[Frame], int, Crop, float]:
+    def _video(
+        self, renderer: Any, tracker: Tracker, motion: Motion
+    ) -> tuple[Iterator[Frame], int, Crop, float]:
         from countenance.cli.progress import bar
-        from countenance.portrait.crop import Crop
         from countenance.motion.transfer import transfer
+        from countenance.portrait.crop import Crop
         from countenance.production import animate_video, load_video_portrait
 
         source = load_video_portrait(

@@ -28,7 +28,9 @@ class Edit:
     """A photo."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A picture; with --sweep a video, .gif or folder."""
-    settings: Annotated[list[str], tyro.conf.UseAppendAction, tyro.conf.arg(name="set")] = field(default_factory=list)
+    settings: Annotated[list[str], tyro.conf.UseAppendAction, tyro.conf.arg(name="set")] = field(
+        default_factory=list
+    )
     """name=value; may be given several times. `expression=NAME` sets a whole expression."""
     sweep: str | None = None
     """name=start:stop; there and back."""
@@ -54,7 +56,9 @@ class Edit:
         if self.names:
             return _names()
         if self.source is None or self.output is None:
-            raise BadValue("edit needs a picture and an output; write: countenance edit me.jpg -o out.png --set yaw=15")
+            raise BadValue(
+                "edit needs a picture and an output; write: countenance edit me.jpg -o out.png --set yaw=15"
+            )
         return self._sweep(self.source, self.output) if self.sweep else self._still(self.source, self.output)
 
     def _still(self, source: Path, output: Path) -> dict[str, Any]:
@@ -103,7 +107,12 @@ class Edit:
             model=renderer.spec.name,
             crop=_square(portrait) if self.crop else None,
         )
-        return {"output": str(output), "frames": written, "model": renderer.spec.name, "text": f"{output}: {written} frames"}
+        return {
+            "output": str(output),
+            "frames": written,
+            "model": renderer.spec.name,
+            "text": f"{output}: {written} frames",
+        }
 
 
 def _square(portrait: Any) -> Any:
@@ -124,7 +133,9 @@ def _names() -> dict[str, Any]:
     rows = []
     for c in ARKIT.coefficients:
         scale, unit = (180 / math.pi, "degrees") if c.unit == "rad" else (1.0, c.unit)
-        rows.append({"name": c.name, "minimum": c.minimum * scale, "maximum": c.maximum * scale, "unit": unit})
+        rows.append(
+            {"name": c.name, "minimum": c.minimum * scale, "maximum": c.maximum * scale, "unit": unit}
+        )
     lines = [f"{r['name']:22} {r['minimum']:g} to {r['maximum']:g} {r['unit']}" for r in rows]
     lines.append("expression=NAME        " + ", ".join(EXPRESSIONS))
     return {"coefficients": rows, "expressions": sorted(EXPRESSIONS), "text": "\n".join(lines)}

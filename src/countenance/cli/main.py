@@ -28,7 +28,13 @@ examples:
 Animate only yourself, or people who agreed. Every output is marked as synthetic.
 Exit codes: 0 done, 2 bad input (one line says what and how to mend it), 130 interrupted."""
 
-VERBS: dict[str, type[Any]] = {"animate": Animate, "edit": Edit, "track": Track, "models": Models, "assets": Assets}
+VERBS: dict[str, type[Any]] = {
+    "animate": Animate,
+    "edit": Edit,
+    "track": Track,
+    "models": Models,
+    "assets": Assets,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -65,5 +71,7 @@ def run(verb: Any) -> int:
 
 def _fail(message: str, code: int, as_json: bool) -> int:
     line = " ".join(message.split())
-    print(json.dumps({"error": line, "exit_code": code}) if as_json else f"countenance: {line}", file=sys.stderr)
+    print(
+        json.dumps({"error": line, "exit_code": code}) if as_json else f"countenance: {line}", file=sys.stderr
+    )
     return code

@@ -44,7 +44,9 @@ def parse_sweep(setting: str, space: MotionSpace) -> tuple[str, float, float]:
 def _split(setting: str) -> tuple[str, str]:
     name, equals, text = setting.partition("=")
     if not equals or not name or not text:
-        raise BadValue(f"'{setting}' is no setting; write it as name=value, such as mouthSmileLeft=0.7 or yaw=15")
+        raise BadValue(
+            f"'{setting}' is no setting; write it as name=value, such as mouthSmileLeft=0.7 or yaw=15"
+        )
     return name.strip(), text.strip()
 
 

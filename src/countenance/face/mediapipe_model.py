@@ -48,12 +48,18 @@ def pose_weights() -> Floats:
 
 def fit_report() -> dict[str, dict[str, float]]:
     """Fit error of the basis as measured when it was made: per split, motion and residual in cm."""
-    with resources.as_file(resources.files(__package__) / "data" / _FILE) as path, safe_open(path, "np") as file:
+    with (
+        resources.as_file(resources.files(__package__) / "data" / _FILE) as path,
+        safe_open(path, "np") as file,
+    ):
         report: dict[str, dict[str, float]] = json.loads(file.metadata()["fit"])
     return report
 
 
 @cache
 def _stored() -> dict[str, Floats]:
-    with resources.as_file(resources.files(__package__) / "data" / _FILE) as path, safe_open(path, "np") as file:
+    with (
+        resources.as_file(resources.files(__package__) / "data" / _FILE) as path,
+        safe_open(path, "np") as file,
+    ):
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - safe_open is no dict

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from countenance.arrays import Image
+from countenance.atomic import check_writable, replacing
 from countenance.errors import MediaUnreadable, OutputUnwritable
-from countenance.media.atomic import check_writable, replacing
 
 LARGEST_SIDE_PX = 12_000
 _OUTPUTS = (".png", ".jpg", ".jpeg", ".webp")
@@ -38,11 +38,15 @@ def read_image(path: Path) -> Image:
         with PIL.Image.open(path) as opened:
             if max(opened.size) > LARGEST_SIDE_PX:
                 size = f"{opened.width} x {opened.height}"
-                raise MediaUnreadable(path, f"it is {size} pixels", f"shrink it to at most {LARGEST_SIDE_PX} a side")
+                raise MediaUnreadable(
+                    path, f"it is {size} pixels", f"shrink it to at most {LARGEST_SIDE_PX} a side"
+                )
             turned = PIL.ImageOps.exif_transpose(opened)
             return np.ascontiguousarray(_as_rgb(turned))
     except PIL.Image.DecompressionBombError as error:
-        raise MediaUnreadable(path, "it is far too large", f"shrink it to at most {LARGEST_SIDE_PX} a side") from error
+        raise MediaUnreadable(
+            path, "it is far too large", f"shrink it to at most {LARGEST_SIDE_PX} a side"
+        ) from error
     except PIL.UnidentifiedImageError as error:
         raise MediaUnreadable(path, "it is no picture", "give a JPEG, PNG or WebP file") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:

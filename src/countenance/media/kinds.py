@@ -53,7 +53,9 @@ def _stream_kind(path: Path) -> Kind:
             if container.streams.audio:
                 return "audio"
     except (av.FFmpegError, UnicodeDecodeError) as error:
-        raise MediaUnreadable(path, "it is no picture, video or sound", "check that it plays in a media player") from error
+        raise MediaUnreadable(
+            path, "it is no picture, video or sound", "check that it plays in a media player"
+        ) from error
     raise MediaUnreadable(path, "it holds neither pictures nor sound")
 
 

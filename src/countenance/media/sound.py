@@ -13,7 +13,12 @@ import av
 from countenance.errors import MediaUnreadable
 
 _ENCODERS = {".mp4": "aac", ".mov": "aac", ".mkv": "aac", ".webm": "libopus"}
-_COPIED = {".mp4": ("aac", "mp3"), ".mov": ("aac", "mp3"), ".mkv": ("aac", "mp3", "opus", "flac", "vorbis"), ".webm": ("opus", "vorbis")}
+_COPIED = {
+    ".mp4": ("aac", "mp3"),
+    ".mov": ("aac", "mp3"),
+    ".mkv": ("aac", "mp3", "opus", "flac", "vorbis"),
+    ".webm": ("opus", "vorbis"),
+}
 _RATE = 48_000
 
 
@@ -104,7 +109,9 @@ class SoundTrack:
             yield seconds, packet
 
     def _blocks(self) -> Iterator[tuple[float, Any]]:
-        resampler = av.AudioResampler(format=self._to.format, layout=self._to.layout, rate=_RATE, frame_size=1024)
+        resampler = av.AudioResampler(
+            format=self._to.format, layout=self._to.layout, rate=_RATE, frame_size=1024
+        )
         for frame in self._input.decode(self._from):
             if frame.time is not None and frame.time < self._start:
                 continue
@@ -118,6 +125,8 @@ class SoundTrack:
         """Nothing to do: it is open."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Closes the source."""
         self._input.close()

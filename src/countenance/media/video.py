@@ -40,7 +40,9 @@ class VideoReader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.damage: str | None = None
-        self._pictures = sorted(p for p in path.iterdir() if p.suffix.lower() in _PICTURES) if path.is_dir() else None
+        self._pictures = (
+            sorted(p for p in path.iterdir() if p.suffix.lower() in _PICTURES) if path.is_dir() else None
+        )
         self._container: Any = None
         if self._pictures is not None:
             self._open_folder()
@@ -49,7 +51,9 @@ class VideoReader:
 
     def _open_folder(self) -> None:
         if not self._pictures:
-            raise MediaUnreadable(self.path, "the folder holds no pictures", "give a folder of PNG or JPEG frames")
+            raise MediaUnreadable(
+                self.path, "the folder holds no pictures", "give a folder of PNG or JPEG frames"
+            )
         self.height, self.width = read_image(self._pictures[0]).shape[:2]
         self.fps, self.has_audio = _FOLDER_FPS, False
         self.frame_count_estimate: int | None = len(self._pictures)
@@ -90,7 +94,9 @@ class VideoReader:
         rate = fps or self.fps
         if self._pictures is not None:
             timed = ((i / self.fps, path) for i, path in enumerate(self._pictures))
-            return (Frame(read_image(path), i / rate) for i, path in enumerate(_sampled(timed, rate, self.fps)))
+            return (
+                Frame(read_image(path), i / rate) for i, path in enumerate(_sampled(timed, rate, self.fps))
+            )
         return (Frame(_upright(frame), i / rate) for i, frame in enumerate(self._sampled_frames(rate)))
 
     def _sampled_frames(self, rate: float) -> Iterator[Any]:
@@ -100,7 +106,9 @@ class VideoReader:
     def _timed(self) -> Iterator[tuple[float, Any]]:
         start, last = None, -1.0
         for frame in self._decoded():
-            time = frame.time if frame.time is not None else (last + 1 / self.fps if start is not None else 0.0)
+            time = (
+                frame.time if frame.time is not None else (last + 1 / self.fps if start is not None else 0.0)
+            )
             start = time if start is None else start
             last = max(time - start, last)
             yield last, frame
@@ -132,7 +140,9 @@ class VideoReader:
         """Nothing to do: it is open."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Closes the file."""
         if self._container is not None:
             self._container.close()

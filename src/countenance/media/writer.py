@@ -13,8 +13,8 @@ import av
 import numpy as np
 
 from countenance.arrays import Image
+from countenance.atomic import check_writable, replacing, replacing_folder
 from countenance.errors import BadValue, OutputUnwritable
-from countenance.media.atomic import check_writable, replacing, replacing_folder
 from countenance.media.images import write_image
 from countenance.media.sound import AudioSource, SoundTrack
 
@@ -34,7 +34,9 @@ def check_output(path: Path) -> None:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise OutputUnwritable(path, "it exists and is not empty", "give a new folder for the frames")
         if not path.parent.is_dir():
-            raise OutputUnwritable(path, f"there is no folder {path.parent}", f"make it first: mkdir -p {path.parent}")
+            raise OutputUnwritable(
+                path, f"there is no folder {path.parent}", f"make it first: mkdir -p {path.parent}"
+            )
         return
     if path.suffix.lower() not in _CODECS:
         formats = f"use {', '.join(_CODECS)}, or a folder for PNG frames"
@@ -105,14 +107,22 @@ class VideoWriter:
     def _open_stream(self) -> None:
         height, width = self._size
         stream = self._container.add_stream(self._codec, rate=self._rate)
-        stream.width, stream.height = (width, height) if self._codec == "gif" else (width + width % 2, height + height % 2)
+        stream.width, stream.height = (
+            (width, height) if self._codec == "gif" else (width + width % 2, height + height % 2)
+        )
         stream.pix_fmt = "pal8" if self._codec == "gif" else "yuv420p"
         if self._codec != "gif":
             context = stream.codec_context
             context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1, 1
             stream.options = {"crf": str(_CRF[self._codec]), "preset": self._preset}
             if self._codec == "libvpx-vp9":
-                stream.options = {"crf": "30", "b": "0", "deadline": "realtime", "cpu-used": "6", "row-mt": "1"}
+                stream.options = {
+                    "crf": "30",
+                    "b": "0",
+                    "deadline": "realtime",
+                    "cpu-used": "6",
+                    "row-mt": "1",
+                }
         self._stream = stream
 
     def write(self, image: Image) -> None:
@@ -132,7 +142,11 @@ class VideoWriter:
             frame = av.VideoFrame.from_ndarray(self._indexed(image), format="pal8")
         else:
             height, width = self._size
-            even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge") if height % 2 or width % 2 else image
+            even = (
+                np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+                if height % 2 or width % 2
+                else image
+            )
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24").reformat(
                 format="yuv420p", dst_colorspace="ITU709", src_color_range="JPEG", dst_color_range="MPEG"
             )
@@ -157,7 +171,9 @@ class VideoWriter:
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Finishes the file and renames it into place; after an error removes it."""
         try:
             if kind is None and self._container is not None:

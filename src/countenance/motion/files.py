@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from countenance.atomic import replacing
 from countenance.errors import MotionInvalid, MotionUnreadable, OutputUnwritable, UnknownName
 from countenance.motion import live_link
 from countenance.motion.sequence import Motion
@@ -40,8 +39,8 @@ def save_motion(path: Path | str, motion: Motion) -> None:
     check_motion_output(path)
     if path.suffix.lower() == ".csv":
         content = live_link.to_csv(motion).encode()
-        with _replacing(path) as file:
-            file.write(content)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
         return
     beside = {"crop": motion.crop, "identity": motion.identity, "observed": motion.observed}
     arrays: dict[str, NDArray[Any]] = {
@@ -53,7 +52,7 @@ def save_motion(path: Path | str, motion: Motion) -> None:
         "values": motion.values,
         **{name: array for name, array in beside.items() if array is not None},
     }
-    with _replacing(path) as file:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
@@ -148,20 +147,6 @@ def _from_arrays(stored: Mapping[str, NDArray[Any]], path: Path) -> Motion:
 
 def _scalar(array: NDArray[Any]) -> object:
     return array.item() if array.size == 1 else None
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside ``path`` that takes its place when all went well, and is gone when not."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            yield file
-        beside.replace(path)
-    except OSError as error:
-        raise OutputUnwritable(path, _reason(error), "choose a folder that exists and has room") from None
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _reason(error: OSError) -> str:

@@ -76,7 +76,9 @@ class Crop:
             inside = cv2.copyMakeBorder(inside, *beyond, cv2.BORDER_REPLICATE)
         if size is not None and size != self.side:
             shrink = size < self.side
-            inside = cv2.resize(inside, (size, size), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
+            inside = cv2.resize(
+                inside, (size, size), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC
+            )
         return np.ascontiguousarray(inside)
 
     def overlap(self, height: int, width: int) -> tuple[slice, slice, slice, slice]:

@@ -161,7 +161,9 @@ def _seen(landmarker: Any, image: Image, view: _View, clock_ms: int | None = Non
 
     picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=view.cut(image))
     with _native_stderr_silenced():
-        result = landmarker.detect(picture) if clock_ms is None else landmarker.detect_for_video(picture, clock_ms)
+        result = (
+            landmarker.detect(picture) if clock_ms is None else landmarker.detect_for_video(picture, clock_ms)
+        )
     faces = []
     for points, scores in zip(result.face_landmarks, result.face_blendshapes, strict=True):
         landmarks = np.array([(p.x, p.y, p.z) for p in points], np.float32)

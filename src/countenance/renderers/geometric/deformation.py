@@ -55,7 +55,9 @@ class Pose:
             return self
         room = _MOST_TURN_RAD - _CALM_TURN_RAD
         bent = _CALM_TURN_RAD + room * np.tanh((angle - _CALM_TURN_RAD) / room)
-        return Pose(scaled_rotation(turn, bent / angle) @ source.rotation, self.scale_px_per_cm, self.origin_px)
+        return Pose(
+            scaled_rotation(turn, bent / angle) @ source.rotation, self.scale_px_per_cm, self.origin_px
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +154,9 @@ class Deformation:
         count = len(mesh.follow) // len(FACE_OVAL)
         outline = list(FACE_OVAL)
         expression = np.tile(vertices[outline] - rigid[outline], (count, 1))
-        vertices[rings] = rest + mesh.follow[:, None] * (rigid[rings] - rest) + mesh.pull[:, None] * expression
+        vertices[rings] = (
+            rest + mesh.follow[:, None] * (rigid[rings] - rest) + mesh.pull[:, None] * expression
+        )
 
     def _eye_rims(self, vertices: Doubles, rigid: Doubles, source: Doubles) -> None:
         """The eyeball does not move with the lids: a lid that comes down covers what it showed before."""
@@ -181,7 +185,13 @@ class Deformation:
         return high, across, np.linalg.norm(across, axis=1) + 1e-6
 
     def _depth(
-        self, vertices: Doubles, rigid: Doubles, chain: tuple[int, ...], high: Doubles, across: Doubles, length: Doubles
+        self,
+        vertices: Doubles,
+        rigid: Doubles,
+        chain: tuple[int, ...],
+        high: Doubles,
+        across: Doubles,
+        length: Doubles,
     ) -> Doubles:
         """How far a rim now lies below the opening's resting upper rim, with the head's motion taken out, px (N,)."""
         moved = vertices[list(chain)] - rigid[list(chain)]

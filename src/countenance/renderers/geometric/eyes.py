@@ -49,11 +49,15 @@ def find_eyeballs(mesh: HeadMesh, side: int) -> tuple[EyeBall, EyeBall]:
         inside = np.zeros((max(size[1], 1), max(size[0], 1)), np.uint8)
         cv2.fillPoly(inside, [np.round(rim - corner - 0.5).astype(np.int32)], 1)
         start = mesh.skin_count + k * per_eye
-        balls.append(EyeBall(iris[0], radius, corner, _nearest_inside(inside) + corner, (start, start + per_eye)))
+        balls.append(
+            EyeBall(iris[0], radius, corner, _nearest_inside(inside) + corner, (start, start + per_eye))
+        )
     return balls[0], balls[1]
 
 
-def add_gaze(displacement: Floats, raster: Raster, deformed: Deformed, balls: tuple[EyeBall, EyeBall]) -> None:
+def add_gaze(
+    displacement: Floats, raster: Raster, deformed: Deformed, balls: tuple[EyeBall, EyeBall]
+) -> None:
     """Shift what shows in the eye openings, in place.
 
     Args:

@@ -57,7 +57,9 @@ def prepare_mouth(square: Image, landmarks_px: Floats) -> MouthInside:
     red = np.array([0.36, 0.15, 0.14]) * colour + 0.2 * (1 - colour)
     teeth = np.clip(1.12 * light + 14, 0, 232) * warm
     return MouthInside(
-        teeth.astype(np.float32), (light * red).astype(np.float32), _opening(landmarks_px[:, :2].astype(np.float32))
+        teeth.astype(np.float32),
+        (light * red).astype(np.float32),
+        _opening(landmarks_px[:, :2].astype(np.float32)),
     )
 
 
@@ -127,7 +129,9 @@ def _coverage(polygon: Floats, size: tuple[int, int]) -> Floats:
 def _opening(points_px: Floats) -> float:
     """Gap between the inner lips in mouth widths."""
     corners = points_px[[INNER_LIPS_UPPER[0], INNER_LIPS_UPPER[-1]]]
-    gap = np.linalg.norm(points_px[list(INNER_LIPS_LOWER[4:7])] - points_px[list(INNER_LIPS_UPPER[4:7])], axis=1).mean()
+    gap = np.linalg.norm(
+        points_px[list(INNER_LIPS_LOWER[4:7])] - points_px[list(INNER_LIPS_UPPER[4:7])], axis=1
+    ).mean()
     return float(gap / (np.linalg.norm(corners[1] - corners[0]) + 1e-6))
 
 

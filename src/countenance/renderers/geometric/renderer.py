@@ -36,7 +36,9 @@ class GeometricRenderer:
         own = portrait.motion.space.name
         if own != SPEC.motion_space:
             raise MotionSpaceMismatch(own, SPEC.motion_space, "the geometric renderer")
-        return GeometricAvatar(portrait.square, portrait.landmarks_in_crop_px, portrait.motion[0], portrait.crop)
+        return GeometricAvatar(
+            portrait.square, portrait.landmarks_in_crop_px, portrait.motion[0], portrait.crop
+        )
 
     def load_avatar(self, path: Path) -> GeometricAvatar:
         """Read a saved avatar."""
@@ -68,7 +70,11 @@ def render_frame(avatar: GeometricAvatar, coefficients: Floats) -> Image:
     field = _softened_outside(exact, on_face)
     rows, columns = _grid(side)
     picture = cv2.remap(
-        avatar.square, columns + field[..., 0], rows + field[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        avatar.square,
+        columns + field[..., 0],
+        rows + field[..., 1],
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     draw_mouth(picture, avatar.mouth, deformed, spread[..., 2])
     return picture

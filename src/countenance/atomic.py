@@ -58,11 +58,15 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise OutputUnwritable(path, "it exists and is not empty", "give a new folder for the frames")
     if not path.parent.is_dir():
-        raise OutputUnwritable(path, f"there is no folder {path.parent}", f"make it first: mkdir -p {path.parent}")
+        raise OutputUnwritable(
+            path, f"there is no folder {path.parent}", f"make it first: mkdir -p {path.parent}"
+        )
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     except OSError as error:
-        raise OutputUnwritable(path, (error.strerror or str(error)).lower(), "choose another folder") from error
+        raise OutputUnwritable(
+            path, (error.strerror or str(error)).lower(), "choose another folder"
+        ) from error
     try:
         yield temporary
         temporary.chmod(0o777 & ~_umask())
