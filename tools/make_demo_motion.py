@@ -28,7 +28,7 @@ SPEECH_S = (2.6, 6.4)
 def head() -> dict[float, dict[str, float]]:
     """Keys of head, brows and smile; degrees turned into radians."""
     turn = math.radians
-    smile = {name: value for name, value in expression("smile").items()}
+    smile = dict(expression("smile"))
     rest = dict.fromkeys(smile, 0.0)
     return {
         0.0: {"yaw": 0, "pitch": 0, "roll": 0, "x": 0, "browInnerUp": 0, **rest},

@@ -16,6 +16,8 @@ from countenance.trackers.arkit_pose import REFERENCE_SPAN_CM
 
 _BLINKS = (ARKIT.index("eyeBlinkRight"), ARKIT.index("eyeBlinkLeft"))
 _SHUT = (0.2, 0.62)  # blink scores between which MediaPipe's eyes close; its landmarks stay apart
+_FULL_DEPTH = 0.28  # behind the nose, in face heights: up to here depths count in full,
+_SIDE_DEPTH = 0.5  # beyond it by this share
 _SHUT_GAP_PX = 1.5  # rims closer than this have no direction across of their own
 _CALM_TURN_RAD = np.radians(30)  # a single picture shows nothing of what a larger turn would reveal
 _MOST_TURN_RAD = np.radians(42)
@@ -102,6 +104,7 @@ class Deformation:
         rest = mesh.rest.astype(np.float64)
         # A tracker's depths are relative: put them where the pose says that the head's origin is.
         rest[:, 2] += weights @ (expected[:, 2] - rest[:VERTEX_COUNT, 2])
+        rest[:, 2] = _flattened(rest[:, 2], height=float(np.ptp(rest[:VERTEX_COUNT, 1])))
         self._rest, self._pose = rest, pose
         self._shape_cm = pose.invert(rest)
         self._down = pose.rotation[:2, 1] * (-1, 1) / np.linalg.norm(pose.rotation[:2, 1])
@@ -113,7 +116,7 @@ class Deformation:
         Args:
             coefficients: (58,) of ``arkit``.
         """
-        mesh, driven = self._mesh, np.asarray(coefficients, np.float64)
+        driven = np.asarray(coefficients, np.float64)
         pose = Pose.of(coefficients, self._side).calmed(self._pose)
         moved = np.tensordot(driven[:52] - self._own[:52], self._basis, 1)
         rigid = pose.apply(self._shape_cm)
@@ -198,6 +201,17 @@ class Deformation:
         behind = self._rest[list(chain), :2] + moved[:, :2]
         down = np.where(length[:, None] > _SHUT_GAP_PX, across / length[:, None], self._down)
         return ((behind - high) * down).sum(1)
+
+
+def _flattened(depth: Doubles, height: float) -> Doubles:
+    """Depths with the sides of the head brought forward.
+
+    There the source shows few pixels, edge on; turned toward the camera by their full depth they would smear.
+    """
+    behind = depth.max() - depth
+    start = _FULL_DEPTH * height
+    flat: Doubles = depth.max() - np.minimum(behind, start) - _SIDE_DEPTH * np.maximum(behind - start, 0)
+    return flat
 
 
 def _closure(blink: float) -> float:

@@ -28,7 +28,7 @@ EYES = ((RIGHT_EYE_UPPER, RIGHT_EYE_LOWER), (LEFT_EYE_UPPER, LEFT_EYE_LOWER))
 MOUTH = (INNER_LIPS_UPPER, INNER_LIPS_LOWER)
 
 _RINGS = np.array([0.06, 0.15, 0.27, 0.41, 0.56, 0.72, 0.87, 1.0])  # share of the way to the crop's border
-_RECEDE = 0.45  # the head curves away from the camera: depth lost per distance from the outline
+_RECEDE = (0.12, 0.9)  # the head curves away from the camera: depth lost per distance, and per distance squared
 _EXPRESSION_REACH = 0.22  # share of the way over which expressions (a dropping jaw) pull on the surroundings
 
 
@@ -125,7 +125,8 @@ def _rings(face: Floats, side: int) -> tuple[Floats, Floats, Floats]:
     distance = share * reach
     points = np.empty((len(_RINGS), len(FACE_OVAL), 3), np.float32)
     points[..., :2] = outline[None, :, :2] + distance[..., None] * outward
-    points[..., 2] = outline[None, :, 2] - _RECEDE * distance
+    height = np.ptp(outline[:, 1]) + 1e-6
+    points[..., 2] = outline[None, :, 2] - distance * (_RECEDE[0] + _RECEDE[1] * distance / height)
     up = -outward[:, 1]
     plateau = np.interp(up, [-1.0, -0.5, 0.0, 1.0], [0.02, 0.08, 0.25, 0.42])
     follow = 1 - _smoothstep((share - plateau) / (1 - plateau))

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from countenance.arrays import Floats, Image
+from countenance.arrays import Floats, Image, Mask
 from countenance.errors import MotionSpaceMismatch
 from countenance.face.rasterizer import interpolate, rasterize
 from countenance.motion.sequence import Motion
@@ -80,18 +80,23 @@ def render_frame(avatar: GeometricAvatar, coefficients: Floats) -> Image:
     return picture
 
 
-def _softened_outside(exact: Floats, on_face: np.ndarray) -> Floats:
-    """The field as it is on the face; around it without the kinks and folds of the coarse rings."""
+def _softened_outside(exact: Floats, on_face: Mask) -> Floats:
+    """The field as it is on the face; around it without the kinks and folds of the coarse rings.
+
+    The blur leaves the face out: at a silhouette, where the face hides what is behind it, a mixture of both
+    motions would show the face's edge twice.
+    """
     side = exact.shape[0]
     small = (max(side // _COARSE, 1),) * 2
     sigma = max(_SOFT * side / _COARSE, 0.5)
     mask = on_face.astype(np.float32)
-    soft = cv2.GaussianBlur(cv2.resize(exact, small, interpolation=cv2.INTER_AREA), (0, 0), sigma)
-    near = cv2.GaussianBlur(cv2.resize(mask, small, interpolation=cv2.INTER_AREA), (0, 0), sigma)
+    around = np.dstack([exact * (1 - mask)[..., None], 1 - mask])
+    soft = cv2.GaussianBlur(cv2.resize(around, small, interpolation=cv2.INTER_AREA), (0, 0), sigma)
     soft = cv2.resize(soft, (side, side), interpolation=cv2.INTER_LINEAR)
-    near = cv2.resize(near, (side, side), interpolation=cv2.INTER_LINEAR)
-    share = np.maximum(mask, np.clip(2 * near, 0, 1))[..., None]
-    return soft + share * (exact - soft)
+    outside = soft[..., 2:]
+    share = np.maximum(mask, np.clip(2 - 2 * outside[..., 0], 0, 1))[..., None]
+    mean = soft[..., :2] / np.maximum(outside, 1e-3)
+    return np.where(outside > 1e-3, mean + share * (exact - mean), exact)
 
 
 _GRIDS: dict[int, tuple[Floats, Floats]] = {}
