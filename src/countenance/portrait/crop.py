@@ -73,12 +73,11 @@ class Crop:
             max(self.left + self.side - width, 0),
         )
         if any(beyond):
-            inside = cv2.copyMakeBorder(inside, *beyond, cv2.BORDER_REPLICATE)
+            inside = np.asarray(cv2.copyMakeBorder(inside, *beyond, cv2.BORDER_REPLICATE), np.uint8)
         if size is not None and size != self.side:
             shrink = size < self.side
-            inside = cv2.resize(
-                inside, (size, size), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC
-            )
+            how = cv2.INTER_AREA if shrink else cv2.INTER_CUBIC
+            inside = np.asarray(cv2.resize(inside, (size, size), interpolation=how), np.uint8)
         return np.ascontiguousarray(inside)
 
     def overlap(self, height: int, width: int) -> tuple[slice, slice, slice, slice]:

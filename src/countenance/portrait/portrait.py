@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from countenance.arrays import Floats, Image
 from countenance.motion.sequence import Motion
 from countenance.portrait.crop import Crop
@@ -29,6 +31,12 @@ class Portrait:
     def square(self) -> Image:
         """The crop's pixels at their own size."""
         return self.crop.cut(self.image)
+
+    @property
+    def box_px(self) -> Floats:
+        """(4,): left, top, right, bottom of the landmarks in the picture."""
+        flat = self.landmarks_px[:, :2]
+        return np.concatenate([flat.min(0), flat.max(0)])
 
     @property
     def landmarks_in_crop_px(self) -> Floats:

@@ -175,6 +175,7 @@ class ArrayStandIn(StandIn):
     """``numpy.ndarray``. Its state: (version, shape, dtype, is_fortran, bytes or list of objects)."""
 
     def settled(self, settle: Settle) -> np.ndarray[Any, Any]:
+        """The array, rebuilt from its state; see :meth:`StandIn.settled`."""
         if not isinstance(self.state, tuple) or len(self.state) != 5:
             raise Unpicklable("it holds a numpy array without contents")
         _version, shape, dtype, is_fortran, data = self.state
@@ -190,6 +191,7 @@ class DtypeStandIn(StandIn):
         self.spec = spec
 
     def settled(self, settle: Settle) -> np.dtype[Any]:
+        """The kind of numbers; see :meth:`StandIn.settled`."""
         if not isinstance(self.spec, str) or not self._SPEC.fullmatch(self.spec):
             raise Unpicklable("it holds a numpy array of an unknown kind of numbers")
         byte_order = self.state[1] if isinstance(self.state, tuple) and len(self.state) > 1 else "|"
@@ -203,6 +205,7 @@ class _BufferStandIn(StandIn):
         self.fields = (dtype, shape, order, data)
 
     def settled(self, settle: Settle) -> np.ndarray[Any, Any]:
+        """The array, rebuilt from its state; see :meth:`StandIn.settled`."""
         return _array(*(settle(field) for field in self.fields))
 
 

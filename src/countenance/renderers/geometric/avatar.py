@@ -6,8 +6,10 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
@@ -63,7 +65,11 @@ class GeometricAvatar:
 
     def save(self, path: Path) -> None:
         """Write a ``.safetensors`` file; see :class:`~countenance.renderers.renderer.Avatar`."""
-        tensors = {"square": self.square, "landmarks_px": self.landmarks_px, "motion": self.motion.values}
+        tensors: dict[str, NDArray[Any]] = {
+            "square": self.square,
+            "landmarks_px": self.landmarks_px,
+            "motion": self.motion.values,
+        }
         crop = json.dumps([self.crop.left, self.crop.top, self.crop.side])
         payload = save(tensors, metadata={"format": _FORMAT, "crop": crop})
         with replacing(path) as temporary:

@@ -100,4 +100,4 @@ def _nearest_inside(inside: np.ndarray) -> Floats:
     own = np.zeros((labels.max() + 1, 2), np.float32)
     at = inside > 0
     own[labels[at]] = np.stack([columns[at], rows[at]], axis=1)
-    return own[labels]
+    return np.asarray(own[labels], np.float32)

@@ -8,8 +8,10 @@ border not at all, so that the crop can be pasted back without a seam.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from countenance.arrays import Floats, Indices
 from countenance.face.mediapipe_model import mediapipe_model
@@ -28,7 +30,10 @@ EYES = ((RIGHT_EYE_UPPER, RIGHT_EYE_LOWER), (LEFT_EYE_UPPER, LEFT_EYE_LOWER))
 MOUTH = (INNER_LIPS_UPPER, INNER_LIPS_LOWER)
 
 _RINGS = np.array([0.06, 0.15, 0.27, 0.41, 0.56, 0.72, 0.87, 1.0])  # share of the way to the crop's border
-_RECEDE = (0.12, 0.9)  # the head curves away from the camera: depth lost per distance, and per distance squared
+_RECEDE = (
+    0.12,
+    0.9,
+)  # the head curves away from the camera: depth lost per distance, and per distance squared
 _EXPRESSION_REACH = 0.22  # share of the way over which expressions (a dropping jaw) pull on the surroundings
 
 
@@ -103,7 +108,7 @@ def _skin() -> Indices:
     """The canonical mesh without the triangles that close its eyes and mouth."""
     triangles = mediapipe_model().triangles
     closes = [np.isin(triangles, [*upper, *lower]).all(axis=1) for upper, lower in (*EYES, MOUTH)]
-    return triangles[~np.any(closes, axis=0)]
+    return np.asarray(triangles[~np.any(closes, axis=0)], np.int32)
 
 
 def _strip(upper: Indices, lower: Indices) -> Indices:
@@ -139,7 +144,7 @@ def _distance_to_border(points: Floats, directions: Floats, side: int) -> Floats
     with np.errstate(divide="ignore", invalid="ignore"):
         to_far = np.where(directions > 0, (side - points) / directions, np.inf)
         to_near = np.where(directions < 0, -points / directions, np.inf)
-    return np.maximum(np.minimum(to_far, to_near).min(1), 0.05 * side)
+    return np.maximum(np.minimum(to_far, to_near).min(1), 0.05 * side).astype(np.float32)
 
 
 def _ring_triangles(start: int) -> Indices:
@@ -155,6 +160,6 @@ def _ring_triangles(start: int) -> Indices:
     return np.array(triangles, np.int32)
 
 
-def _smoothstep(x: Floats) -> Floats:
+def _smoothstep(x: NDArray[np.floating[Any]]) -> Floats:
     t = np.clip(x, 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -115,15 +115,14 @@ def _colour(x: Floats, y: Floats, inside: MouthInside, deformed: Deformed) -> Fl
     fall_off = np.clip(1.0 - 0.75 * arch**2, 0.12, 1)
     teeth = np.maximum(upper, lower) * np.clip(1.35 - arch, 0, 1)
     lit = inside.teeth * (grooves * fall_off)[..., None]
-    colour: Floats = inside.cavity * (1 - teeth[..., None]) + lit * teeth[..., None]
-    return colour
+    return np.asarray(inside.cavity * (1 - teeth[..., None]) + lit * teeth[..., None], np.float32)
 
 
 def _coverage(polygon: Floats, size: tuple[int, int]) -> Floats:
     """(h, w) share of each pixel inside a polygon, edges about a pixel soft."""
     mask = np.zeros(size, np.uint8)
     cv2.fillPoly(mask, [np.round((polygon - 0.5) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    return cv2.GaussianBlur(mask, (0, 0), 0.7).astype(np.float32) / 255
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.7), np.float32) / 255
 
 
 def _opening(points_px: Floats) -> float:
@@ -141,4 +140,4 @@ def _rise(value: float, between: tuple[float, float]) -> float:
 
 
 def _soft(distance: Floats, width: float) -> Floats:
-    return np.clip(distance / width + 0.5, 0, 1)
+    return np.clip(distance / width + 0.5, 0, 1).astype(np.float32)

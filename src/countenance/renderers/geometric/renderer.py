@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 
 from countenance.arrays import Floats, Image, Mask
 from countenance.errors import MotionSpaceMismatch
@@ -20,6 +21,7 @@ from countenance.renderers.geometric.mouth import draw_mouth
 from countenance.renderers.renderer import RendererSpec
 
 _SOFT = 0.02  # blur of the displacement around the face, in sides of the crop
+_JUMP_PX = 1.5  # neighbouring pixels that come from places farther apart lie on a silhouette
 _COARSE = 4  # the blurred field is computed at 1/4 of the size
 
 
@@ -69,13 +71,9 @@ def render_frame(avatar: GeometricAvatar, coefficients: Floats) -> Image:
     on_face = (raster.triangle_index >= 0) & (raster.triangle_index < inner)
     field = _softened_outside(exact, on_face)
     rows, columns = _grid(side)
-    picture = cv2.remap(
-        avatar.square,
-        columns + field[..., 0],
-        rows + field[..., 1],
-        cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    columns, rows = columns + field[..., 0], rows + field[..., 1]
+    warped = cv2.remap(avatar.square, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    picture = _antialiased(warped, field)
     draw_mouth(picture, avatar.mouth, deformed, spread[..., 2])
     return picture
 
@@ -97,6 +95,23 @@ def _softened_outside(exact: Floats, on_face: Mask) -> Floats:
     share = np.maximum(mask, np.clip(2 - 2 * outside[..., 0], 0, 1))[..., None]
     mean = soft[..., :2] / np.maximum(outside, 1e-3)
     return np.where(outside > 1e-3, mean + share * (exact - mean), exact)
+
+
+def _antialiased(warped: MatLike, field: Floats) -> Image:
+    """Soften the stairs along a silhouette, where the field jumps from the face to what it hides."""
+    picture = np.asarray(warped, np.uint8)
+    jumps = np.zeros(field.shape[:2], np.uint8)
+    jumps[:, 1:] = (np.abs(field[:, 1:] - field[:, :-1]) > _JUMP_PX).any(axis=2)
+    jumps[1:] |= (np.abs(field[1:] - field[:-1]) > _JUMP_PX).any(axis=2)
+    if not jumps.any():
+        return picture
+    left, top, width, height = cv2.boundingRect(jumps)
+    area = (slice(max(top - 2, 0), top + height + 2), slice(max(left - 2, 0), left + width + 2))
+    part = picture[area]
+    edge = np.minimum(cv2.GaussianBlur(jumps[area].astype(np.float32), (0, 0), 0.8) * 2, 1)
+    soft = cv2.GaussianBlur(part, (0, 0), 0.9)
+    picture[area] = cv2.blendLinear(soft, np.ascontiguousarray(part), edge, 1 - edge)
+    return picture
 
 
 _GRIDS: dict[int, tuple[Floats, Floats]] = {}
