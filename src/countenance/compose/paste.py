@@ -69,4 +69,5 @@ def _feathered(crop: Crop, height: int, width: int) -> Floats:
     across = profile(crop.left > 0, crop.left + side < width)
     down = profile(crop.top > 0, crop.top + side < height)
     weight = np.minimum(down[:, None], across[None, :])
-    return (weight * weight * (3 - 2 * weight)).astype(np.float32)
+    smooth: Floats = (weight * weight * (3 - 2 * weight)).astype(np.float32)
+    return smooth

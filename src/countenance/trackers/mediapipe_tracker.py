@@ -50,7 +50,7 @@ class _View:
         shrink = LARGEST_SIDE_PX / max(self.width, self.height)
         if shrink < 1:
             size = (max(1, round(self.width * shrink)), max(1, round(self.height * shrink)))
-            part = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+            part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
         return np.ascontiguousarray(part)
 
 

@@ -144,7 +144,8 @@ def _distance_to_border(points: Floats, directions: Floats, side: int) -> Floats
     with np.errstate(divide="ignore", invalid="ignore"):
         to_far = np.where(directions > 0, (side - points) / directions, np.inf)
         to_near = np.where(directions < 0, -points / directions, np.inf)
-    return np.maximum(np.minimum(to_far, to_near).min(1), 0.05 * side).astype(np.float32)
+    reach: Floats = np.maximum(np.minimum(to_far, to_near).min(1), 0.05 * side).astype(np.float32)
+    return reach
 
 
 def _ring_triangles(start: int) -> Indices:

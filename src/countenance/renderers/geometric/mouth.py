@@ -122,7 +122,7 @@ def _coverage(polygon: Floats, size: tuple[int, int]) -> Floats:
     """(h, w) share of each pixel inside a polygon, edges about a pixel soft."""
     mask = np.zeros(size, np.uint8)
     cv2.fillPoly(mask, [np.round((polygon - 0.5) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), 0.7), np.float32) / 255
+    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32) / 255, (0, 0), 0.7), np.float32)
 
 
 def _opening(points_px: Floats) -> float:
@@ -140,4 +140,5 @@ def _rise(value: float, between: tuple[float, float]) -> float:
 
 
 def _soft(distance: Floats, width: float) -> Floats:
-    return np.clip(distance / width + 0.5, 0, 1).astype(np.float32)
+    share: Floats = np.clip(distance / width + 0.5, 0, 1).astype(np.float32)
+    return share
