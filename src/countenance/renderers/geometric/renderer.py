@@ -85,32 +85,32 @@ def _softened_outside(exact: Floats, on_face: Mask) -> Floats:
     motions would show the face's edge twice.
     """
     side = exact.shape[0]
-    small = (max(side // _COARSE, 1),) * 2
     sigma = max(_SOFT * side / _COARSE, 0.5)
-    mask = on_face.astype(np.float32)
-    around = np.dstack([exact * (1 - mask)[..., None], 1 - mask])
-    soft = cv2.GaussianBlur(cv2.resize(around, small, interpolation=cv2.INTER_AREA), (0, 0), sigma)
-    soft = cv2.resize(soft, (side, side), interpolation=cv2.INTER_LINEAR)
-    outside = soft[..., 2:]
-    share = np.maximum(mask, np.clip(2 - 2 * outside[..., 0], 0, 1))[..., None]
-    mean = soft[..., :2] / np.maximum(outside, 1e-3)
-    return np.where(outside > 1e-3, mean + share * (exact - mean), exact)
+    sampled = slice(_COARSE // 2, None, _COARSE) if side > _COARSE else slice(None)
+    beside = 1 - on_face[sampled, sampled].astype(np.float32)
+    seen = cv2.GaussianBlur(beside, (0, 0), sigma)
+    total = cv2.GaussianBlur(exact[sampled, sampled] * beside[..., None], (0, 0), sigma)
+    mean = total / np.maximum(seen, 1e-3)[..., None]
+    soft = cv2.resize(mean, (side, side), interpolation=cv2.INTER_LINEAR)
+    near = cv2.resize(np.clip(2 - 2 * seen, 0, 1), (side, side), interpolation=cv2.INTER_LINEAR)
+    share = np.maximum(near, on_face.astype(np.float32))
+    return np.asarray(cv2.add(soft, cv2.multiply(cv2.subtract(exact, soft), cv2.merge([share, share]))), np.float32)
 
 
 def _antialiased(warped: MatLike, field: Floats) -> Image:
     """Soften the stairs along a silhouette, where the field jumps from the face to what it hides."""
     picture = np.asarray(warped, np.uint8)
     jumps = np.zeros(field.shape[:2], np.uint8)
-    jumps[:, 1:] = (np.abs(field[:, 1:] - field[:, :-1]) > _JUMP_PX).any(axis=2)
-    jumps[1:] |= (np.abs(field[1:] - field[:-1]) > _JUMP_PX).any(axis=2)
+    for plane in cv2.split(field):
+        jumps[:, 1:] |= cv2.absdiff(plane[:, 1:], plane[:, :-1]) > _JUMP_PX
+        jumps[1:] |= cv2.absdiff(plane[1:], plane[:-1]) > _JUMP_PX
     if not jumps.any():
         return picture
     left, top, width, height = cv2.boundingRect(jumps)
     area = (slice(max(top - 2, 0), top + height + 2), slice(max(left - 2, 0), left + width + 2))
-    part = picture[area]
+    part = np.ascontiguousarray(picture[area])
     edge = np.minimum(cv2.GaussianBlur(jumps[area].astype(np.float32), (0, 0), 0.8) * 2, 1)
-    soft = cv2.GaussianBlur(part, (0, 0), 0.9)
-    picture[area] = cv2.blendLinear(soft, np.ascontiguousarray(part), edge, 1 - edge)
+    picture[area] = cv2.blendLinear(cv2.GaussianBlur(part, (0, 0), 0.9), part, edge, 1 - edge)
     return picture
 
 
