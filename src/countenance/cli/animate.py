@@ -125,8 +125,10 @@ class Animate:
     def _reference(self) -> Literal["first", "auto"] | int:
         from countenance.errors import BadValue
 
-        if self.reference == "first" or self.reference == "auto":
-            return self.reference
+        if self.reference == "first":
+            return "first"
+        if self.reference == "auto":
+            return "auto"
         if not self.reference.isdecimal():
             raise BadValue(f"--reference {self.reference} is not first, auto or a frame number")
         return int(self.reference)

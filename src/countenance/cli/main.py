@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import tyro
@@ -28,7 +28,7 @@ examples:
 Animate only yourself, or people who agreed. Every output is marked as synthetic.
 Exit codes: 0 done, 2 bad input (one line says what and how to mend it), 130 interrupted."""
 
-VERBS: dict[str, type[Any]] = {
+VERBS: dict[str, Callable[..., Any]] = {
     "animate": Animate,
     "edit": Edit,
     "track": Track,

@@ -47,13 +47,13 @@ class SoundTrack:
 
     def __init__(self, source: AudioSource, output: Any, suffix: str) -> None:
         try:
-            self._input = av.open(str(source.path), metadata_errors="replace")
+            self._input: Any = av.open(str(source.path), metadata_errors="replace")
         except (av.FFmpegError, OSError) as error:
             raise MediaUnreadable(source.path, "its sound can't be read") from error
         if not self._input.streams.audio:
             self._input.close()
             raise MediaUnreadable(source.path, "it has no sound", "leave the sound out")
-        self._from = self._input.streams.audio[0]
+        self._from: Any = self._input.streams.audio[0]
         self._start = self._zero()
         self._output = output
         self._copied = self._from.codec_context.name in _COPIED[suffix]
@@ -68,7 +68,7 @@ class SoundTrack:
     def _zero(self) -> float:
         """When the source's pictures begin, which is when the output begins, too."""
         videos = self._input.streams.video
-        timed = videos[0] if videos else self._from
+        timed: Any = videos[0] if videos else self._from
         return float((timed.start_time or 0) * timed.time_base)
 
     def advance(self, until_s: float) -> None:

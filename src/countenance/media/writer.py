@@ -139,7 +139,7 @@ class VideoWriter:
 
     def _frame(self, image: Image) -> Any:
         if self._codec == "gif":
-            frame = av.VideoFrame.from_ndarray(self._indexed(image), format="pal8")
+            frame: Any = av.VideoFrame.from_ndarray(self._indexed(image), format="pal8")
         else:
             height, width = self._size
             even = (
@@ -154,7 +154,7 @@ class VideoWriter:
         frame.pts, frame.time_base = self._count, 1 / self._rate
         return frame
 
-    def _indexed(self, image: Image) -> tuple[Any, Any]:
+    def _indexed(self, image: Image) -> Any:
         """Indices and palette; the palette is the first frame's, as all frames show the same portrait."""
         import PIL.Image
 

@@ -94,7 +94,9 @@ def _softened_outside(exact: Floats, on_face: Mask) -> Floats:
     soft = cv2.resize(mean, (side, side), interpolation=cv2.INTER_LINEAR)
     near = cv2.resize(np.clip(2 - 2 * seen, 0, 1), (side, side), interpolation=cv2.INTER_LINEAR)
     share = np.maximum(near, on_face.astype(np.float32))
-    return np.asarray(cv2.add(soft, cv2.multiply(cv2.subtract(exact, soft), cv2.merge([share, share]))), np.float32)
+    return np.asarray(
+        cv2.add(soft, cv2.multiply(cv2.subtract(exact, soft), cv2.merge([share, share]))), np.float32
+    )
 
 
 def _antialiased(warped: MatLike, field: Floats) -> Image:
