@@ -130,5 +130,7 @@ def read_image_metadata(path: Path) -> dict[str, str]:
     except (OSError, SyntaxError) as error:
         raise MediaUnreadable(path, "it is no picture") from error
     if description:
-        texts.update(part.split(": ", 1) for part in str(description).split("; ") if ": " in part)
+        for part in str(description).split("; "):
+            key, _, text = part.partition(": ")
+            texts[key] = text
     return texts

@@ -116,10 +116,8 @@ class SoundTrack:
             if frame.time is not None and frame.time < self._start:
                 continue
             frame.pts = None if frame.pts is None else frame.pts - round(self._start / frame.time_base)
-            for block in resampler.resample(frame):
-                yield float(block.pts * block.time_base), block
-        for block in resampler.resample(None):
-            yield float(block.pts * block.time_base), block
+            yield from _timed(resampler.resample(frame))
+        yield from _timed(resampler.resample(None))
 
     def __enter__(self) -> Self:
         """Nothing to do: it is open."""
@@ -130,3 +128,7 @@ class SoundTrack:
     ) -> None:
         """Closes the source."""
         self._input.close()
+
+
+def _timed(blocks: list[Any]) -> Iterator[tuple[float, Any]]:
+    return ((float(block.pts * block.time_base), block) for block in blocks)

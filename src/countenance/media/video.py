@@ -13,6 +13,7 @@ import numpy as np
 from countenance.arrays import Image
 from countenance.errors import MediaUnreadable
 from countenance.media.frames import Frame
+from countenance.media.gif import read_gif_comment
 from countenance.media.images import read_image
 
 _FOLDER_FPS = 25.0
@@ -187,4 +188,5 @@ def read_metadata(path: Path) -> dict[str, str]:
             texts = dict(container.metadata)
     except (av.FFmpegError, OSError) as error:
         raise MediaUnreadable(path, "it is no video") from error
-    return {key.lower(): text for key, text in texts.items()}
+    extra = read_gif_comment(path) if path.suffix.lower() == ".gif" else {}
+    return {key.lower(): text for key, text in texts.items()} | extra

@@ -15,6 +15,7 @@ import numpy as np
 from countenance.arrays import Image
 from countenance.atomic import check_writable, replacing, replacing_folder
 from countenance.errors import BadValue, OutputUnwritable
+from countenance.media.gif import add_gif_comment
 from countenance.media.images import write_image
 from countenance.media.sound import AudioSource, SoundTrack
 
@@ -180,6 +181,9 @@ class VideoWriter:
                 self._encode(None)
                 if self._sound:
                     self._sound.finish(float(self._count / self._rate))
+                if self._codec == "gif":
+                    self._container.close()
+                    add_gif_comment(self._target, self._metadata)
         except BaseException as late:
             self._stack.__exit__(type(late), late, late.__traceback__)
             if isinstance(late, OSError):

@@ -17,7 +17,7 @@ from countenance.trackers.arkit_pose import REFERENCE_SPAN_CM
 _BLINKS = (ARKIT.index("eyeBlinkRight"), ARKIT.index("eyeBlinkLeft"))
 _SHUT = (0.2, 0.62)  # blink scores between which MediaPipe's eyes close; its landmarks stay apart
 _FULL_DEPTH = 0.28  # behind the nose, in face heights: up to here depths count in full,
-_SIDE_DEPTH = 0.65  # beyond it by this share
+_SIDE_DEPTH = 0.85  # beyond it by this share
 _SHUT_GAP_PX = 1.5  # rims closer than this have no direction across of their own
 _CALM_TURN_RAD = np.radians(30)  # a single picture shows nothing of what a larger turn would reveal
 _MOST_TURN_RAD = np.radians(42)
