@@ -27,6 +27,10 @@ class MediaUnreadable(CountenanceError):
         self.path = Path(path)
 
 
+class MediaDamaged(UserWarning):
+    """A warning: part of a file could not be read, and the rest is used."""
+
+
 class OutputUnwritable(CountenanceError):
     """An output path that cannot be written: missing folder, no permission, full disk, unknown suffix."""
 

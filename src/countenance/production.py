@@ -6,6 +6,7 @@ expected number of items (or None), and yields the same items.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 
 from countenance.animation import animate, redrive
 from countenance.arrays import Floats, Image
-from countenance.errors import BadValue, MediaUnreadable
+from countenance.errors import BadValue, MediaDamaged, MediaUnreadable
 from countenance.media.frames import Frame
 from countenance.media.images import read_image, write_image
 from countenance.media.kinds import kind_of
@@ -99,7 +100,12 @@ def follow_video(
     with VideoReader(path) as video:
         rate = fps or video.fps
         frames = progress(video.frames(fps), f"tracking {path.name}", video.frame_count_estimate)
-        return follow_face(frames, tracker, rate, face, where=str(path))
+        track = follow_face(frames, tracker, rate, face, where=str(path))
+    if video.damage:
+        warnings.warn(
+            MediaDamaged(f"{path}: {video.damage}; {len(track.observed)} frames are used"), stacklevel=2
+        )
+    return track
 
 
 def driver_motion(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import tyro
 
@@ -56,6 +57,7 @@ def run(verb: Any) -> int:
     Args:
         verb: has ``run() -> dict`` and ``json: bool``.
     """
+    warnings.showwarning = _note
     try:
         summary = verb.run()
     except CountenanceError as error:
@@ -67,6 +69,18 @@ def run(verb: Any) -> int:
     elif "text" in summary:
         print(summary["text"])
     return 0
+
+
+def _note(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Warnings as one line, without the place in the source that Python prints."""
+    print(f"countenance: note: {message}", file=sys.stderr)
 
 
 def _fail(message: str, code: int, as_json: bool) -> int:

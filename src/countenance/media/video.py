@@ -17,6 +17,7 @@ from countenance.media.gif import read_gif_comment
 from countenance.media.images import read_image
 
 _FOLDER_FPS = 25.0
+_FEW = 3  # frames that headers may promise too many, without harm
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
@@ -117,16 +118,21 @@ class VideoReader:
     def _decoded(self) -> Iterator[Any]:
         """Frames as they can be decoded; damaged packets are passed over, an early end is noted."""
         packets = self._container.demux(self._stream)
+        count, promised = 0, self._stream.frames
         while True:
             try:
                 packet = next(packets)
             except StopIteration:
+                if count < promised - _FEW:
+                    self.damage = f"it ends after {count} of {promised} frames"
                 return
             except av.FFmpegError as error:
                 self.damage = f"it breaks off early ({error.strerror})"
                 return
             try:
-                yield from packet.decode()
+                for frame in packet.decode():
+                    count += 1
+                    yield frame
             except av.FFmpegError as error:
                 self.damage = f"damaged frames were left out ({error.strerror})"
 
