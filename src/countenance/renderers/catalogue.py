@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from countenance.errors import UnknownName
-from countenance.renderers.renderer import Renderer, RendererSpec
+from countenance.renderers.spec import RendererSpec
+
+if TYPE_CHECKING:
+    from countenance.renderers.renderer import Renderer
 
 _FOLDERS = ("geometric",)
 DEFAULT = "geometric"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -11,29 +10,7 @@ from countenance.arrays import Image
 from countenance.motion.sequence import Motion
 from countenance.portrait.crop import Crop
 from countenance.portrait.portrait import Portrait
-
-
-@dataclass(frozen=True)
-class RendererSpec:
-    """What is known of a renderer without loading it.
-
-    Attributes:
-        name: for ``--model``.
-        summary: one line.
-        motion_space: the space it is driven in.
-        licence: of code and weights.
-        paper: where it is described, or empty.
-        crop_scale: size of the square that it works on, relative to the standard crop.
-        redrives_video: it can enroll every frame of a source video cheaply, so that a video can be the source.
-    """
-
-    name: str
-    summary: str
-    motion_space: str
-    licence: str
-    paper: str = ""
-    crop_scale: float = 1.0
-    redrives_video: bool = False
+from countenance.renderers.spec import RendererSpec
 
 
 @runtime_checkable

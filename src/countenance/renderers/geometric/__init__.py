@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from countenance.renderers.renderer import RendererSpec
+from countenance.renderers.spec import RendererSpec
 
 SPEC = RendererSpec(
     name="geometric",

@@ -18,7 +18,7 @@ from countenance.renderers.geometric import SPEC
 from countenance.renderers.geometric.avatar import GeometricAvatar
 from countenance.renderers.geometric.eyes import add_gaze
 from countenance.renderers.geometric.mouth import draw_mouth
-from countenance.renderers.renderer import RendererSpec
+from countenance.renderers.spec import RendererSpec
 
 _SOFT = 0.02  # blur of the displacement around the face, in sides of the crop
 _JUMP_PX = 1.5  # neighbouring pixels that come from places farther apart lie on a silhouette
