@@ -22,6 +22,7 @@ from countenance.media.sound import AudioSource, SoundTrack
 __all__ = ["AudioSource", "VideoWriter", "check_output"]
 
 _CODECS = {".mp4": "libx264", ".mov": "libx264", ".mkv": "libx264", ".webm": "libvpx-vp9", ".gif": "gif"}
+_GIF_OWN, _GIF_CUBE = 192, (0, 85, 170, 255)  # 192 colours of the portrait and 4 x 4 x 4 others
 _CRF = {"libx264": 18, "libvpx-vp9": 30}
 
 
@@ -156,12 +157,21 @@ class VideoWriter:
         return frame
 
     def _indexed(self, image: Image) -> Any:
-        """Indices and palette; the palette is the first frame's, as all frames show the same portrait."""
+        """Indices and palette: mostly the first frame's, as all show one portrait; a coarse cube for the rest."""
         import PIL.Image
 
         picture = PIL.Image.fromarray(image)
         if self._palette is None:
-            self._palette = picture.quantize(256, method=PIL.Image.Quantize.MEDIANCUT)
+            own = picture.quantize(_GIF_OWN, method=PIL.Image.Quantize.MEDIANCUT).getpalette() or []
+            cube = [
+                level
+                for red in _GIF_CUBE
+                for green in _GIF_CUBE
+                for blue in _GIF_CUBE
+                for level in (red, green, blue)
+            ]
+            self._palette = PIL.Image.new("P", (1, 1))
+            self._palette.putpalette((own[: 3 * _GIF_OWN] + cube)[: 3 * 256])
         indices = np.asarray(picture.quantize(palette=self._palette, dither=PIL.Image.Dither.FLOYDSTEINBERG))
         colours = np.zeros((256, 4), np.uint8)
         rgb = np.array(self._palette.getpalette(), np.uint8).reshape(-1, 3)

@@ -25,8 +25,9 @@ from countenance.trackers.tracker import Face
 
 MOST_FACES = 6
 LARGEST_SIDE_PX = 1600  # the network sees a face at 256 px; larger pictures only cost time
-_TILE_SHARES = (0.6, 0.35)  # of the picture's longer side, for faces too small for the detector
+_TILE_SHARES = (0.6, 0.35, 0.2)  # of the picture's longer side, for faces too small for the detector
 _SMALLEST_TILE_PX = 64
+_TILE_CONFIDENCE = 0.6  # many tiles are many chances to take something else for a face
 _SMALL_FACE = 0.2  # of the picture's longer side
 _SMALL_FACE_VIEW = 4.0  # side of the view in face extents
 _SAME_FACE_OVERLAP = 0.2
@@ -73,8 +74,8 @@ class MediaPipeTracker:
         """All faces in a still picture, largest first; see :class:`~countenance.trackers.tracker.Tracker`."""
         with self._landmarker(MOST_FACES, video=False) as landmarker:
             found = _seen(landmarker, image, _View.whole(image))
-            for side in () if found else _tile_sides(image):
-                found += [face for view in _tiles(image, side) for face in _seen(landmarker, image, view)]
+        if not found:
+            found = self._faces_in_tiles(image)
         return _distinct(sorted(found, key=_area, reverse=True))
 
     def follow(self, frames: Iterable[Frame], face: int = 1) -> Iterator[Face | None]:
@@ -99,7 +100,12 @@ class MediaPipeTracker:
         """See :func:`countenance.trackers.arkit_pose.arkit_motion`."""
         return arkit_motion(coefficients, crop, fps, observed)
 
-    def _landmarker(self, most_faces: int, video: bool) -> Any:
+    def _faces_in_tiles(self, image: Image) -> list[Face]:
+        with self._landmarker(MOST_FACES, video=False, confidence=_TILE_CONFIDENCE) as landmarker:
+            views = [view for side in _tile_sides(image) for view in _tiles(image, side)]
+            return [face for view in views for face in _seen(landmarker, image, view)]
+
+    def _landmarker(self, most_faces: int, video: bool, confidence: float = 0.5) -> Any:
         from mediapipe.tasks.python import BaseOptions
         from mediapipe.tasks.python.vision import FaceLandmarker, FaceLandmarkerOptions, RunningMode
 
@@ -108,6 +114,7 @@ class MediaPipeTracker:
             running_mode=RunningMode.VIDEO if video else RunningMode.IMAGE,
             num_faces=most_faces,
             output_face_blendshapes=True,
+            min_face_detection_confidence=confidence,
         )
         with _native_stderr_silenced():
             return FaceLandmarker.create_from_options(options)

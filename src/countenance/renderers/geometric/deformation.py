@@ -165,8 +165,8 @@ class Deformation:
         """The eyeball does not move with the lids: a lid that comes down covers what it showed before."""
         for (upper, lower), rims in zip(EYES, self._mesh.eye_rims, strict=True):
             high, across, length = self._across(upper, lower)
-            for chain, rim in zip((upper, lower), rims, strict=True):
-                down = self._depth(vertices, rigid, chain, high, across, length)
+            for chain, rim, start in zip((upper, lower), rims, (np.zeros_like(length), length), strict=True):
+                down = start + self._descent(vertices, rigid, chain, across)
                 vertices[rim] = vertices[list(chain)]
                 source[rim] = high + np.clip(down / length, 0, 1)[:, None] * across
 
@@ -174,8 +174,10 @@ class Deformation:
         """Nor do the upper teeth move with the lips; returns how far below the source's opening each vertex is."""
         overflow = np.zeros(len(vertices))
         high, across, length = self._across(*MOUTH)
-        for chain, rim in zip(MOUTH, self._mesh.mouth_rim, strict=True):
-            down = self._depth(vertices, rigid, chain, high, across, length)
+        for chain, rim, start in zip(
+            MOUTH, self._mesh.mouth_rim, (np.zeros_like(length), length), strict=True
+        ):
+            down = start + self._descent(vertices, rigid, chain, across)
             vertices[rim] = vertices[list(chain)]
             source[rim] = high + np.clip(down / length, 0, 1)[:, None] * across
             overflow[rim] = down - length
@@ -187,20 +189,12 @@ class Deformation:
         across = self._rest[list(lower), :2] - high
         return high, across, np.linalg.norm(across, axis=1) + 1e-6
 
-    def _depth(
-        self,
-        vertices: Doubles,
-        rigid: Doubles,
-        chain: tuple[int, ...],
-        high: Doubles,
-        across: Doubles,
-        length: Doubles,
-    ) -> Doubles:
-        """How far a rim now lies below the opening's resting upper rim, with the head's motion taken out, px (N,)."""
-        moved = vertices[list(chain)] - rigid[list(chain)]
-        behind = self._rest[list(chain), :2] + moved[:, :2]
-        down = np.where(length[:, None] > _SHUT_GAP_PX, across / length[:, None], self._down)
-        return np.asarray(((behind - high) * down).sum(1), np.float64)
+    def _descent(self, vertices: Doubles, rigid: Doubles, chain: tuple[int, ...], across: Doubles) -> Doubles:
+        """How far a rim has moved down across its opening, with the head's motion taken out, px (N,)."""
+        length = np.linalg.norm(across, axis=1, keepdims=True)
+        down = np.where(length > _SHUT_GAP_PX, across / np.maximum(length, 1e-6), self._down)
+        moved = (vertices[list(chain)] - rigid[list(chain)])[:, :2]
+        return np.asarray((moved * down).sum(1), np.float64)
 
 
 def _flattened(depth: Doubles, height: float) -> Doubles:

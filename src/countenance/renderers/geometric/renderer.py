@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ from countenance.renderers.spec import RendererSpec
 
 _SOFT = 0.02  # blur of the displacement around the face, in sides of the crop
 _JUMP_PX = 1.5  # neighbouring pixels that come from places farther apart lie on a silhouette
+_RIM = 0.04  # of the side: over this width the field fades to nothing at the border
 _COARSE = 4  # the blurred field is computed at 1/4 of the size
 
 
@@ -70,8 +72,9 @@ def render_frame(avatar: GeometricAvatar, coefficients: Floats) -> Image:
     inner = mesh.skin_count + mesh.opening_count
     on_face = (raster.triangle_index >= 0) & (raster.triangle_index < inner)
     field = _softened_outside(exact, on_face)
-    rows, columns = _grid(side)
-    columns, rows = columns + field[..., 0], rows + field[..., 1]
+    grid = _grid(side)
+    field = np.asarray(cv2.multiply(field, grid.hold), np.float32)
+    columns, rows = grid.columns + field[..., 0], grid.rows + field[..., 1]
     warped = cv2.remap(avatar.square, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     picture = _antialiased(warped, field)
     draw_mouth(picture, avatar.mouth, deformed, spread[..., 2])
@@ -116,16 +119,20 @@ def _antialiased(warped: MatLike, field: Floats) -> Image:
     return picture
 
 
-_GRIDS: dict[int, tuple[Floats, Floats]] = {}
+class _Grid:
+    """Arrays that depend on the size alone."""
+
+    def __init__(self, side: int) -> None:
+        self.rows, self.columns = np.mgrid[:side, :side].astype(np.float32)
+        to_border = np.minimum(np.arange(side), np.arange(side)[::-1]).astype(np.float32)
+        near = np.minimum(to_border / max(_RIM * side, 1.0), 1)
+        hold = np.minimum(near[:, None], near[None, :])
+        self.hold = np.dstack([hold, hold])  # 0 at the border, so that it never moves; 1 inside
 
 
-def _grid(side: int) -> tuple[Floats, Floats]:
-    """Rows and columns of all pixels; kept for the size in use."""
-    if side not in _GRIDS:
-        _GRIDS.clear()
-        rows, columns = np.mgrid[:side, :side].astype(np.float32)
-        _GRIDS[side] = (rows, columns)
-    return _GRIDS[side]
+@lru_cache(maxsize=2)
+def _grid(side: int) -> _Grid:
+    return _Grid(side)
 
 
 def load() -> GeometricRenderer:
