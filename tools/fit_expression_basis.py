@@ -3,7 +3,8 @@
 Two steps, run by a maintainer (users get the result with the package):
 
     python tools/fit_expression_basis.py track CLIPS_DIR -o tracks.npz      # landmarks of real clips, minutes
-    python tools/fit_expression_basis.py fit tracks.npz --prior ict_facekit_light.npz [--test test_tracks.npz]
+    python tools/fit_expression_basis.py fit tracks.npz --prior ict_facekit_light.npz [--test test_tracks.npz] \\
+        -o src/countenance/face/data/mediapipe_face.safetensors
 
 The model is linear: vertices = neutral + sum_k weight_k * basis_k, in centimetres, on MediaPipe's 478 points.
 ``basis`` is the minimiser of
@@ -36,7 +37,10 @@ from countenance.face.mediapipe_topology import (
     LIPS_UPPER,
 )
 from countenance.face.procrustes import similarity
+from countenance.media.video import VideoReader
 from countenance.motion.spaces import ARKIT_SHAPES as SHAPES
+from countenance.trackers.catalogue import load_tracker
+from countenance.weights.assets import FACE_LANDMARKER, require_asset
 
 RIDGE = 60.0  # in frames: a shape seen at full strength for this long outweighs the prior
 POSE_ROUNDS = 4
@@ -107,9 +111,18 @@ def with_irises(vertices: np.ndarray) -> np.ndarray:
     return out
 
 
-def head_frame(landmarks_px: np.ndarray) -> np.ndarray:
-    """Image landmarks (..., 3), y down and z away, with y up and z toward the camera."""
-    return landmarks_px * np.array([1.0, -1.0, -1.0])
+def track(clips: Path, output: Path) -> None:
+    """Landmarks (T, 478, 3) and blendshape weights (T, 52) of every clip of a folder, frames without a face left out."""
+    tracker = load_tracker()
+    stored: dict[str, np.ndarray] = {}
+    for clip in sorted(clips.glob("*.mp4")):
+        with VideoReader(clip) as video:
+            faces = [face for face in tracker.follow(video.frames()) if face is not None]
+        if faces:
+            stored[f"{clip.stem}/landmarks"] = np.stack([face.landmarks_px for face in faces])
+            stored[f"{clip.stem}/shapes"] = np.stack([face.coefficients[: len(SHAPES)] for face in faces])
+            print(clip.stem, len(faces))
+    np.savez(output, **stored)
 
 
 def unpose(frames: np.ndarray, model: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -122,19 +135,14 @@ def unpose(frames: np.ndarray, model: np.ndarray, weights: np.ndarray) -> np.nda
 
 
 class Tracks:
-    """Landmarks and blendshape scores of clips, by name, frames without a face left out."""
+    """What :func:`track` wrote: per clip landmarks (T, 478, 3) with y up, and weights (T, 52)."""
 
     def __init__(self, path: Path) -> None:
         stored = np.load(path, allow_pickle=False)
-        names = [str(n) for n in stored["names"]]
         self.clips: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        for key in sorted(k[:-2] for k in stored.files if k.endswith("/L")):
-            scores = np.zeros((len(stored[key + "/B"]), 52))
-            for k, name in enumerate(SHAPES):
-                if name in names:
-                    scores[:, k] = stored[key + "/B"][:, names.index(name)]
-            seen = np.isfinite(stored[key + "/L"]).all((1, 2))
-            self.clips[key] = (head_frame(stored[key + "/L"][seen].astype(np.float64)), scores[seen])
+        for name in sorted(k.removesuffix("/shapes") for k in stored.files if k.endswith("/shapes")):
+            upright = stored[f"{name}/landmarks"].astype(np.float64) * (1, -1, 1)
+            self.clips[name] = (upright, stored[f"{name}/shapes"].astype(np.float64))
 
 
 def fit(tracks: Tracks, mesh: CanonicalMesh, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -189,14 +197,19 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
+    tracking = verbs.add_parser("track")
+    tracking.add_argument("clips", type=Path)
+    tracking.add_argument("-o", "--output", type=Path, required=True)
     fitting = verbs.add_parser("fit")
     fitting.add_argument("tracks", type=Path)
     fitting.add_argument("--prior", type=Path, required=True)
     fitting.add_argument("--test", type=Path)
-    fitting.add_argument("--bundle", type=Path, required=True)
     fitting.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
-    mesh = read_canonical_mesh(args.bundle)
+    if args.verb == "track":
+        track(args.clips, args.output)
+        return
+    mesh = read_canonical_mesh(require_asset(FACE_LANDMARKER))
     prior = ict_prior(args.prior, mesh)
     tracks = Tracks(args.tracks)
     neutral, basis = fit(tracks, mesh, prior)

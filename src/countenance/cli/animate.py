@@ -145,7 +145,7 @@ class Animate:
             self.source, face=self.face, crop_scale=renderer.spec.crop_scale, tracker=tracker
         )
         driven = transfer(motion, portrait.motion, self.transfer, self._reference(), self._strengths())
-        square = Crop.around(_box(portrait.landmarks_px))
+        square = Crop.around(portrait.box_px)
         return animate(portrait, driven, renderer), len(driven), square, motion.fps
 
     def _video(
@@ -174,12 +174,6 @@ def _mixed(own: Motion, driven: Motion, strengths: dict[str, float]) -> Motion:
     for region, strength in strengths.items():
         mixed = interpolate(interpolate(mixed, own, 1.0, region), driven, strength, region)
     return mixed
-
-
-def _box(landmarks_px: Any) -> Any:
-    import numpy as np
-
-    return np.concatenate([landmarks_px[:, :2].min(0), landmarks_px[:, :2].max(0)])
 
 
 def _has_sound(path: Path) -> bool:

@@ -65,6 +65,7 @@ class Edit:
         from countenance.cli.settings import parse_settings
         from countenance.media.images import check_image_output
         from countenance.motion.spaces import ARKIT
+        from countenance.portrait.crop import Crop
         from countenance.production import edited, load_portrait, write_marked_image
         from countenance.renderers.catalogue import load_renderer
 
@@ -74,7 +75,7 @@ class Edit:
         portrait = load_portrait(source, face=self.face, crop_scale=renderer.spec.crop_scale)
         image = edited(portrait, renderer, changes)
         if self.crop:
-            image = _square(portrait).cut(image)
+            image = Crop.around(portrait.box_px).cut(image)
         write_marked_image(output, image, renderer.spec.name)
         return {"output": str(output), "model": renderer.spec.name, "set": changes, "text": str(output)}
 
@@ -85,6 +86,7 @@ class Edit:
         from countenance.media.writer import check_output
         from countenance.motion.interpolation import sweep
         from countenance.motion.spaces import ARKIT
+        from countenance.portrait.crop import Crop
         from countenance.production import load_portrait, with_changes, write_video
         from countenance.renderers.catalogue import load_renderer
 
@@ -105,7 +107,7 @@ class Edit:
             bar(frames, f"rendering {output.name}", len(swept)),
             self.fps,
             model=renderer.spec.name,
-            crop=_square(portrait) if self.crop else None,
+            crop=Crop.around(portrait.box_px) if self.crop else None,
         )
         return {
             "output": str(output),
@@ -113,15 +115,6 @@ class Edit:
             "model": renderer.spec.name,
             "text": f"{output}: {written} frames",
         }
-
-
-def _square(portrait: Any) -> Any:
-    import numpy as np
-
-    from countenance.portrait.crop import Crop
-
-    points = portrait.landmarks_px[:, :2]
-    return Crop.around(np.concatenate([points.min(0), points.max(0)]))
 
 
 def _names() -> dict[str, Any]:
