@@ -112,7 +112,7 @@ def with_irises(vertices: np.ndarray) -> np.ndarray:
 
 
 def track(clips: Path, output: Path) -> None:
-    """Landmarks (T, 478, 3) and blendshape weights (T, 52) of every clip of a folder, frames without a face left out."""
+    """Landmarks (T, 478, 3) and blendshape weights (T, 52) of a folder of clips; frames without a face left out."""
     tracker = load_tracker()
     stored: dict[str, np.ndarray] = {}
     for clip in sorted(clips.glob("*.mp4")):
