@@ -63,15 +63,18 @@ def smooth(motion: Motion, strength: float | Mapping[str, float] = 1.0) -> Motio
         return motion
     space = motion.space
     factors = space.per_coefficient(strength, 1.0)
-    values = motion.values.astype(np.float64)
-    angles = [i for i, c in enumerate(space.coefficients) if c.unit == "rad"]
-    values[:, angles] = np.unwrap(values[:, angles], axis=0)
-    jitter = np.minimum(_jitter(values), [JITTER[c.unit] for c in space.coefficients])
+    limits = [JITTER[c.unit] for c in space.coefficients]
     widths = factors * [WIDTH_S[c.region] for c in space.coefficients] * motion.fps
-    smoothed = np.asarray(motion.values, dtype=np.float64).copy()
-    for width in np.unique(widths[widths > 0]):
-        columns = np.flatnonzero(widths == width)
-        smoothed[:, columns] = _calm(values[:, columns], jitter[columns], float(width))
+    smoothed = motion.values.copy()
+    for column, (coefficient, width, limit) in enumerate(
+        zip(space.coefficients, widths, limits, strict=True)
+    ):
+        if width > 0:
+            values = motion.values[:, column : column + 1].astype(np.float64)
+            if coefficient.unit == "rad":
+                values = np.unwrap(values, axis=0)
+            jitter = np.minimum(_jitter(values), limit)
+            smoothed[:, column : column + 1] = _calm(values, jitter, float(width))
     return motion.with_values(smoothed)
 
 

@@ -18,6 +18,7 @@ Reference: TypeAlias = Literal["first", "auto"] | int | Motion
 
 _MODES = ("relative", "absolute", "renormalized")
 _FEWEST_FOR_SPREAD = 8  # frames below which a standard deviation says nothing about a person
+_AT_ONCE = 1024  # frames; bounds the memory that an hour of motion takes on its way
 _MOST_GAIN = 3.0  # a coefficient that the driver hardly uses is mostly noise: not to be blown up
 
 
@@ -68,20 +69,18 @@ def transfer(
         raise MotionSpaceMismatch(driver.space.name, source.space.name, by="the source")
     if mode not in _MODES:
         raise UnknownName("transfer mode", mode, _MODES)
-    space, own = driver.space, source.values[0].astype(np.float64)
     frame = _reference_frame(driver, source, reference)
-    if mode == "absolute":
-        driven = driver.values.astype(np.float64)
-    elif mode == "relative":
-        start = frame.values[0].astype(np.float64)
-        driven = rebase(space, driver.values, start, own, _relative_gain(driver, start, own))
-    else:
-        driven = _renormalized(driver, source)
-    mixed = blend(space, own, driven, space.per_coefficient(strengths or {}, 1.0))
+    shares = driver.space.per_coefficient(strengths or {}, 1.0)
+    low, high = _range(driver, source)
+    own = source.values[0].astype(np.float64)
+    change = None if mode == "absolute" else _change(driver, source, frame, mode)
+    values = np.empty_like(driver.values)
+    for start in range(0, len(driver), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        moved = driver.values[part] if change is None else rebase(driver.space, driver.values[part], *change)
+        values[part] = np.clip(blend(driver.space, own, moved, shares), low, high)
     return replace(
-        driver.with_values(_within_range(mixed, driver, source)),
-        crop=_adapted_crop(driver, source, frame),
-        identity=source.identity,
+        driver.with_values(values), crop=_adapted_crop(driver, source, frame), identity=source.identity
     )
 
 
@@ -136,24 +135,27 @@ def _relative_gain(driver: Motion, reference: Doubles, own: Doubles) -> Doubles:
     return gain
 
 
-def _renormalized(driver: Motion, source: Motion) -> Doubles:
+def _change(driver: Motion, source: Motion, frame: Motion, mode: Mode) -> tuple[Doubles, Doubles, Doubles]:
+    """Reference, base and gain, each (D,), for :func:`countenance.motion.blending.rebase`."""
     space = driver.space
+    if mode == "relative":
+        start, own = frame.values[0].astype(np.float64), source.values[0].astype(np.float64)
+        return start, own, _relative_gain(driver, start, own)
     reference, base = mean(space, driver.values), mean(space, source.values)
     if len(source) < _FEWEST_FOR_SPREAD:
-        gain = _relative_gain(driver, reference, base)
-    else:
-        spread, wanted = deviation(space, driver.values), deviation(space, source.values)
-        ratio = np.divide(wanted, spread, out=np.ones_like(spread), where=spread > 0)
-        gain = np.clip(ratio, 1 / _MOST_GAIN, _MOST_GAIN)
-    return rebase(space, driver.values, reference, base, gain)
+        return reference, base, _relative_gain(driver, reference, base)
+    spread, wanted = deviation(space, driver.values), deviation(space, source.values)
+    ratio = np.divide(wanted, spread, out=np.ones_like(spread), where=spread > 0)
+    return reference, base, np.clip(ratio, 1 / _MOST_GAIN, _MOST_GAIN)
 
 
-def _within_range(values: Doubles, driver: Motion, source: Motion) -> Floats:
+def _range(driver: Motion, source: Motion) -> tuple[Doubles, Doubles]:
+    """Lowest and highest values (D,) that a result may have; pose and angles are free."""
     space = driver.space
     low = np.minimum(space.minimum, np.minimum(driver.values.min(axis=0), source.values.min(axis=0)))
     high = np.maximum(space.maximum, np.maximum(driver.values.max(axis=0), source.values.max(axis=0)))
     free = [c.region == "pose" or c.unit == "rad" for c in space.coefficients]
-    return np.where(free, values, np.clip(values, low, high)).astype(np.float32)
+    return np.where(free, -np.inf, low).astype(np.float64), np.where(free, np.inf, high).astype(np.float64)
 
 
 def _adapted_crop(driver: Motion, source: Motion, reference: Motion) -> Floats | None:

@@ -94,11 +94,14 @@ def bridged(rows: Sequence[Floats | None]) -> tuple[Floats, Mask]:
     """
     observed = np.array([row is not None for row in rows])
     seen = np.flatnonzero(observed)
-    known = np.stack([row for row in rows if row is not None]).astype(np.float64)
-    if observed.all():
-        return known.astype(np.float32), observed
-    position = np.interp(np.arange(len(rows)), seen, np.arange(len(seen)))
-    before = np.floor(position).astype(int)
-    after = np.minimum(before + 1, len(seen) - 1)
-    share = (position - before).reshape(-1, *[1] * (known.ndim - 1))
-    return (known[before] * (1 - share) + known[after] * share).astype(np.float32), observed
+    first = next(row for row in rows if row is not None)
+    filled = np.empty((len(rows), *first.shape), np.float32)
+    for i, row in enumerate(rows):
+        if row is not None:
+            filled[i] = row
+    for i in np.flatnonzero(~observed).tolist():
+        after = int(np.searchsorted(seen, i))
+        left, right = int(seen[max(after - 1, 0)]), int(seen[min(after, len(seen) - 1)])
+        share = (i - left) / (right - left) if right > left else 0.0
+        filled[i] = filled[left] + np.clip(share, 0, 1) * (filled[right] - filled[left])
+    return filled, observed
