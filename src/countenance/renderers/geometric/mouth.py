@@ -21,6 +21,7 @@ _OPENS_CM = (0.02, 0.12)  # largest overflow over which the inside fades in
 _EDGE_CM = (-0.06, 0.10)  # overflow over which the source's own inside gives way
 _SHOWS_TEETH = (0.04, 0.10)  # opening of the source, in mouth widths, from which it shows its own upper teeth
 _UPPER_TEETH_CM = 0.28  # how far the upper teeth reach below the resting edge of the upper lip
+_TEETH_BELOW_LIP_CM = 0.25  # and at least this far below the driven lip, as in speech
 _LOWER_TEETH_CM = 0.12  # how far the lower teeth reach above the edge of the lower lip
 _TOOTH_CM = 0.8
 _SHADOW_CM = 0.16
@@ -105,7 +106,8 @@ def _colour(x: Floats, y: Floats, inside: MouthInside, deformed: Deformed) -> Fl
     center = deformed.rigid[[INNER_LIPS_UPPER[0], INNER_LIPS_UPPER[-1]], :2].mean(0)
     u = ((x - center[0]) * along[0] + (y - center[1]) * along[1]) * cm
     v = (x * down[0] + y * down[1]) * cm
-    upper_edge = float(deformed.rigid[_UPPER, :2] @ down) * cm + _UPPER_TEETH_CM
+    skull, lip = (float(points[_UPPER, :2] @ down) * cm for points in (deformed.rigid, deformed.vertices))
+    upper_edge = max(skull + _UPPER_TEETH_CM, lip + _TEETH_BELOW_LIP_CM)
     lower_edge = float(deformed.vertices[_LOWER, :2] @ down) * cm - _LOWER_TEETH_CM
     arch = np.clip(np.abs(u) / (0.5 * width_cm), 0, 1.2)
     own_teeth = _rise(inside.own_opening, _SHOWS_TEETH)
