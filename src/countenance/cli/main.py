@@ -16,7 +16,7 @@ from countenance.cli.assets import Assets
 from countenance.cli.edit import Edit
 from countenance.cli.models import Models
 from countenance.cli.track import Track
-from countenance.errors import CountenanceError
+from countenance.errors import CountenanceError, MediaDamaged
 
 DESCRIPTION = """Make a portrait move: one photo (or video) of a person, driven by a video, a motion file or sliders.
 
@@ -57,9 +57,11 @@ def run(verb: Any) -> int:
     Args:
         verb: has ``run() -> dict`` and ``json: bool``.
     """
-    warnings.showwarning = _note
     try:
-        summary = verb.run()
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", MediaDamaged)
+            warnings.showwarning = _note
+            summary = verb.run()
     except CountenanceError as error:
         return _fail(str(error), error.exit_code, verb.json)
     except KeyboardInterrupt:
