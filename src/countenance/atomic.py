@@ -27,6 +27,20 @@ def check_writable(path: Path) -> None:
         raise OutputUnwritable(path, "it is a folder", "give a file name")
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, if need be.
+
+    Raises:
+        OutputUnwritable: it can't be made or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(path, (error.strerror or str(error)).lower(), "choose another folder") from error
+    if not os.access(path, os.W_OK):
+        raise OutputUnwritable(path, "it is not writable", "choose another folder")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path``, with its suffix; renamed to ``path`` if the block ends well.

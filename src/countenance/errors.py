@@ -65,6 +65,14 @@ class MotionUnreadable(CountenanceError):
         self.path = Path(path)
 
 
+class DatasetUnreadable(CountenanceError):
+    """A prepared dataset that is missing, damaged or of another kind."""
+
+    def __init__(self, path: Path | str, reason: str, fix: str = "make it anew with `countenance prepare`") -> None:
+        super().__init__(f"cannot read a dataset from {path}: {reason}; {fix}")
+        self.path = Path(path)
+
+
 class MotionInvalid(CountenanceError):
     """Numbers that are no motion: wrong shape, NaN or infinite values, a frame rate that is not positive."""
 
@@ -115,4 +123,13 @@ class DependencyMissing(CountenanceError):
     def __init__(self, package: str, extra: str, feature: str) -> None:
         super().__init__(
             f"{feature} needs the package '{package}'; install it with: pip install 'countenance[{extra}]'"
+        )
+
+
+class TrainingDiverged(CountenanceError):
+    """The loss became NaN or infinite."""
+
+    def __init__(self, step: int, loss: float, checkpoint: Path) -> None:
+        super().__init__(
+            f"the loss is {loss} at step {step}; resume from {checkpoint} with a lower --learning-rate or in float32"
         )

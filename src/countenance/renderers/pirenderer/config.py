@@ -97,7 +97,7 @@ def lite() -> PIRendererConfig:
         warp_width=24,
         edit_levels=3,
         edit_blocks=1,
-        edit_width=24,
+        edit_width=16,
         max_width=128,
         adain_width=64,
         outer_kernel=3,

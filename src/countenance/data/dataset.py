@@ -1,0 +1,201 @@
+"""A prepared dataset: face crops as video, their motion, and a manifest. Reading needs numpy and OpenCV only.
+
+    DATASET/
+      manifest.json      what there is: see :class:`Manifest`
+      clips/NAME.mp4     square crops, all of one size
+      motion/NAME.npz    the motion of every frame, relative to the crop
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from countenance.arrays import Floats
+from countenance.atomic import replacing
+from countenance.errors import BadValue, DatasetUnreadable
+from countenance.motion.files import load_motion
+from countenance.motion.sequence import Motion
+
+FORMAT = "countenance-dataset"
+VERSION = 1
+MANIFEST = "manifest.json"
+Frames = NDArray[np.uint8]  # T x S x S x 3, RGB
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of one person.
+
+    Attributes:
+        name: of its files.
+        identity: who it is; no identity is in two splits.
+        split: "train" or "test".
+        frames: how many.
+        fps: frames a second.
+        source: the file that it was made from, as given.
+        box_px: left, top and side of the crop in the source.
+        bridged: frames in which no face was seen.
+    """
+
+    name: str
+    identity: str
+    split: str
+    frames: int
+    fps: float
+    source: str
+    box_px: tuple[int, int, int]
+    bridged: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a dataset holds.
+
+    Attributes:
+        space: motion space.
+        size: side of the crops in px.
+        crop_scale: size of the crops relative to the standard crop.
+        clips: sorted by name.
+        failed: source -> why it could not be used.
+    """
+
+    space: str
+    size: int
+    crop_scale: float
+    clips: tuple[Clip, ...]
+    failed: dict[str, str]
+
+    def write(self, folder: Path) -> None:
+        """Write ``manifest.json``; an old one is replaced.
+
+        Raises:
+            OutputUnwritable: the folder can't be written.
+        """
+        content = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        with replacing(folder / MANIFEST) as temporary:
+            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read it.
+
+        Raises:
+            DatasetUnreadable: there is none, or it is damaged.
+        """
+        path = folder / MANIFEST
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if content.pop("format") != FORMAT or content.pop("version") != VERSION:
+                raise DatasetUnreadable(path, "it is of another format or version")
+            clips = tuple(_clip(entry) for entry in content.pop("clips"))
+            return cls(clips=clips, **content)
+        except FileNotFoundError:
+            raise DatasetUnreadable(folder, f"it has no {MANIFEST}") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DatasetUnreadable(path, f"it is damaged ({error})") from error
+
+
+def _clip(entry: dict[str, Any]) -> Clip:
+    known = {f.name for f in fields(Clip)}
+    return Clip(**{**{k: v for k, v in entry.items() if k in known}, "box_px": tuple(entry["box_px"])})
+
+
+class Dataset:
+    """The clips of one split, with as many of them decoded in memory as fit.
+
+    Args:
+        folder: of :func:`countenance.data.prepare.prepare`.
+        split: "train" or "test".
+        memory_gb: budget for decoded frames; the clips used last are kept.
+
+    Raises:
+        DatasetUnreadable: no dataset, or no clip in the split.
+    """
+
+    def __init__(self, folder: Path, split: str = "train", memory_gb: float = 8.0) -> None:
+        self.folder, self.split = folder, split
+        self.manifest = Manifest.read(folder)
+        self.clips = tuple(clip for clip in self.manifest.clips if clip.split == split)
+        if not self.clips:
+            raise DatasetUnreadable(folder, f"it has no clip of the split '{split}'")
+        self._budget = int(memory_gb * 1e9)
+        self._frames: OrderedDict[str, Frames] = OrderedDict()
+        self._motions: dict[str, Motion] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def space(self) -> str:
+        """Name of the motion space."""
+        return self.manifest.space
+
+    @property
+    def size(self) -> int:
+        """Side of the pictures in px."""
+        return self.manifest.size
+
+    def motion(self, clip: Clip) -> Motion:
+        """The motion of a clip, as many frames as its pictures."""
+        if clip.name not in self._motions:
+            self._motions[clip.name] = load_motion(self.folder / "motion" / f"{clip.name}.npz")
+        return self._motions[clip.name]
+
+    def frames(self, clip: Clip) -> Frames:
+        """T x S x S x 3 RGB bytes of a clip.
+
+        Raises:
+            DatasetUnreadable: its video is gone or has fewer frames than the manifest says.
+        """
+        with self._lock:
+            if clip.name in self._frames:
+                self._frames.move_to_end(clip.name)
+                return self._frames[clip.name]
+        decoded = decode(self.folder / "clips" / f"{clip.name}.mp4", clip.frames, self.size)
+        with self._lock:
+            self._frames[clip.name] = decoded
+            while sum(f.nbytes for f in self._frames.values()) > self._budget and len(self._frames) > 1:
+                self._frames.popitem(last=False)
+        return decoded
+
+    def load_all(self) -> None:
+        """Decode until the memory budget is full, so that worker processes share it."""
+        used = 0
+        for clip in self.clips:
+            used += clip.frames * self.size**2 * 3
+            if used > self._budget:
+                return
+            self.frames(clip)
+
+    def statistics(self) -> tuple[Floats, Floats]:
+        """Mean and standard deviation (D,) of the coefficients over all frames."""
+        values = np.concatenate([self.motion(clip).values for clip in self.clips])
+        return values.mean(0), values.std(0)
+
+
+def decode(path: Path, frames: int, size: int) -> Frames:
+    """All frames of a prepared video, T x S x S x 3 RGB, through OpenCV.
+
+    Raises:
+        DatasetUnreadable: the file is gone, damaged or too short.
+    """
+    if frames < 1:
+        raise BadValue(f"{frames} frames can't be read from {path}; give 1 or more")
+    pictures = np.empty((frames, size, size, 3), np.uint8)
+    video = cv2.VideoCapture(str(path))
+    try:
+        for i in range(frames):
+            there, picture = video.read()
+            if not there or picture.shape != (size, size, 3):
+                raise DatasetUnreadable(path, f"frame {i} of {frames} can't be read")
+            pictures[i] = picture[..., ::-1]
+    finally:
+        video.release()
+    return pictures

@@ -1,0 +1,213 @@
+"""Training PIRenderer (Sec. 3.2 "Training Losses", appendix D.1): first the warping network, then everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from countenance.arrays import Image
+from countenance.data.dataset import Dataset
+from countenance.data.pairs import Augmentation
+from countenance.errors import MotionSpaceMismatch
+from countenance.losses.backbones import load_backbone
+from countenance.losses.perceptual import PerceptualLoss
+from countenance.renderers.pirenderer import config as sizes
+from countenance.renderers.pirenderer.config import PIRendererConfig
+from countenance.renderers.pirenderer.network import PIRenderer, Rendered
+from countenance.training.recipe import Batch, LoopConfig
+from countenance.weights.weight_files import save_weights
+
+MODEL = "pirenderer"
+_LEAST_STD = 0.03  # coefficients that hardly vary in the data are not blown up
+
+
+@dataclass(frozen=True)
+class PIRendererRecipe:
+    """A complete training configuration.
+
+    Attributes:
+        network: sizes.
+        loop: steps, batch, optimiser ...
+        warp_only: steps of the first stage, which trains the mapping and warping networks.
+        backbone: of the perceptual losses: "vgg19" (paper) or "efficientnet-lite0".
+        warp_scales: levels of the pyramid on which the warped picture is compared; 0 is the full size.
+        final_scales: the same for the final picture; its first level also takes the style loss.
+        warp_weight: lambda_w of Eq. 9.
+        final_weight: lambda_c of Eq. 9.
+        style: lambda_s / lambda_c of Eq. 9; 0 turns the style loss off.
+        pixel_weight: of the mean absolute difference of the pixels, which the paper does not have.
+        standardize: feed coefficients with mean 0 and deviation 1 over the dataset, which the paper does not.
+    """
+
+    network: PIRendererConfig
+    loop: LoopConfig
+    warp_only: int
+    backbone: str = "vgg19"
+    warp_scales: tuple[int, ...] = (0, 1, 2, 3)
+    final_scales: tuple[int, ...] = (0, 1, 2, 3)
+    warp_weight: float = 2.5
+    final_weight: float = 4.0
+    style: float = 250.0
+    pixel_weight: float = 0.0
+    standardize: bool = False
+
+    @property
+    def name(self) -> str:
+        """Model, and a digest of what must not change in a resumed run."""
+        digest = sha256(repr(asdict(self.network)).encode()).hexdigest()[:8]
+        return f"{MODEL}-{digest}"
+
+    @property
+    def radius(self) -> int:
+        """Of the motion descriptor."""
+        return self.network.radius
+
+    def build(self, dataset: Dataset) -> PIRenderer:
+        """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
+        if dataset.space != self.network.motion_space:
+            raise MotionSpaceMismatch(dataset.space, self.network.motion_space, "this recipe")
+        network = PIRenderer(self.network)
+        if not self.network.exact_grid:
+            network.apply(_initialised_as_published)
+        else:  # nothing moves at first
+            nn.init.normal_(network.warping.flow.weight, std=1e-3)
+            nn.init.zeros_(network.warping.flow.bias)  # type: ignore[arg-type]
+        if self.standardize:
+            mean, std = dataset.statistics()
+            network.motion_mean.copy_(torch.from_numpy(mean))
+            network.motion_std.copy_(torch.from_numpy(np.maximum(std, _LEAST_STD)))
+        return network
+
+    @cached_property
+    def perceptual(self) -> tuple[PerceptualLoss, PerceptualLoss, PerceptualLoss]:
+        """Losses of the warped and of the final picture, and all scales; on first use, as it reads weights."""
+        backbone = load_backbone(self.backbone)
+        everywhere = sorted({*self.warp_scales, *self.final_scales})
+        return (
+            PerceptualLoss(backbone, self.warp_scales),
+            PerceptualLoss(backbone, self.final_scales, self.style),
+            PerceptualLoss(backbone, everywhere),
+        )
+
+    def losses(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Eq. 9: warp_weight L_w + final_weight (L_c + style L_s); only L_w in the first stage."""
+        warp_only = step < self.warp_only
+        _, target, rendered = self._both_directions(network, batch, warp_only)
+        coarse, final, all_scales = (loss.to(target.device) for loss in self.perceptual)
+        with torch.no_grad():
+            wanted = (coarse if warp_only else all_scales).features(target)
+        terms = {"warp": self.warp_weight * coarse.distance(coarse.features(rendered.warped), wanted)}
+        result = rendered.warped
+        if rendered.picture is not None:
+            terms["final"] = self.final_weight * final.distance(final.features(rendered.picture), wanted)
+            result = rendered.picture
+        if self.pixel_weight:
+            terms["pixel"] = self.pixel_weight * (result - target).abs().mean()
+        return {**terms, "total": torch.stack(list(terms.values())).sum()}
+
+    def sheet(self, network: nn.Module, batch: Batch) -> Image:
+        """Rows of source, target, warped and final picture."""
+        with torch.no_grad():
+            source, target, rendered = self._both_directions(network, batch, warp_only=False)
+        columns = [source, target, rendered.warped, rendered.picture if rendered.picture is not None else source]
+        rows = torch.cat([torch.cat(list(column[:4].float()), 1) for column in columns], 2)
+        return np.asarray(((rows.clamp(-1, 1) + 1) * 127.5).byte().permute(1, 2, 0).cpu().numpy(), np.uint8)
+
+    def export(self, network: nn.Module, path: Path, notes: Mapping[str, Any]) -> None:
+        """Weights for :mod:`countenance.renderers.pirenderer.renderer`, fp16."""
+        save_weights(path, network, MODEL, self.network, notes, half=True)
+
+    def _both_directions(
+        self, network: nn.Module, batch: Batch, warp_only: bool
+    ) -> tuple[Tensor, Tensor, Rendered]:
+        """Each pair from its first frame to its second and back (Sec. 4)."""
+        pictures = batch["pictures"].float() / 127.5 - 1
+        first, second = pictures[:, 0], pictures[:, 1]
+        source, target = torch.cat([first, second]), torch.cat([second, first])
+        source = source.contiguous(memory_format=torch.channels_last)
+        windows, own = batch["windows"], batch["own"]
+        driving = torch.cat([windows[:, 1], windows[:, 0]])
+        source_motion = torch.cat([own[:, 0], own[:, 1]]) if self.network.source_motion else None
+        rendered = network(source, driving, source_motion, "warp" if warp_only else "all")
+        return source, target, rendered
+
+
+def _initialised_as_published(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def paper() -> PIRendererRecipe:
+    """As published (Sec. 4, appendix D.1): VGG-19, 200 000 + 200 000 steps of 20, 256 x 256."""
+    loop = LoopConfig(
+        steps=400_000,
+        batch_size=20,
+        learning_rate=1e-4,
+        milestones=(300_000,),
+        gamma=0.2,
+        ema_decay=0.5 ** (32 / 10_000),
+        augmentation=Augmentation(colour=0.0, flip=False, shift=0.0, scale=0.0),
+    )
+    return PIRendererRecipe(network=sizes.paper(), loop=loop, warp_only=200_000)
+
+
+def lite() -> PIRendererRecipe:
+    """The shipped weights: affordable on two CPU cores."""
+    loop = LoopConfig(
+        steps=5_500,
+        batch_size=8,
+        learning_rate=4e-4,
+        milestones=(4_500, 5_200),
+        gamma=0.3,
+        ema_decay=0.998,
+        precision="bf16-mixed",
+        clip=5.0,
+    )
+    return PIRendererRecipe(
+        network=sizes.lite(),
+        loop=loop,
+        warp_only=3_000,
+        backbone="efficientnet-lite0",
+        warp_scales=(1, 2),
+        final_scales=(0, 1),
+        style=0.0,
+        pixel_weight=4.0,
+        standardize=True,
+    )
+
+
+def debug() -> PIRendererRecipe:
+    """Seconds, for tests: 32-pixel pictures."""
+    loop = LoopConfig(
+        steps=6,
+        batch_size=4,
+        learning_rate=1e-3,
+        log_every=1,
+        save_every=3,
+        sheet_every=2,
+        workers=0,
+    )
+    return PIRendererRecipe(
+        network=sizes.debug(),
+        loop=loop,
+        warp_only=3,
+        backbone="efficientnet-lite0",
+        warp_scales=(0,),
+        final_scales=(0,),
+        style=0.0,
+        pixel_weight=1.0,
+        standardize=True,
+    )
+
+
+PRESETS = {"paper": paper, "lite": lite, "debug": debug}

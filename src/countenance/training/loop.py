@@ -1,0 +1,282 @@
+"""The training loop, for all models: one visible loop; Lightning Fabric carries it to devices and processes."""
+
+from __future__ import annotations
+
+import copy
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from countenance.atomic import make_folder
+from countenance.data.dataset import Dataset
+from countenance.data.pairs import PairSampler, as_batch
+from countenance.errors import BadValue, DependencyMissing, TrainingDiverged
+from countenance.training.checkpoint import LAST, load_checkpoint, restore_rng, rng_state, save_checkpoint
+from countenance.training.recipe import Batch, LoopConfig, Recipe
+
+WEIGHTS = "weights.safetensors"
+Report = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call of :func:`train` ended.
+
+    Attributes:
+        step: updates made in all, over all calls.
+        minutes: of training in all.
+        finished: all steps of the recipe are made; False: the time was up, or it was interrupted.
+        weights: the exported file.
+        figures: the last ones logged.
+    """
+
+    step: int
+    minutes: float
+    finished: bool
+    weights: Path
+    figures: dict[str, float]
+
+
+class _Steps(TorchDataset[Batch]):
+    """Batch number i of this process. A pair depends on its number alone, so a resumed run sees the same ones."""
+
+    def __init__(self, sampler: PairSampler, pairs: int, rank: int, world: int) -> None:
+        self.sampler, self.pairs, self.rank, self.world = sampler, pairs, rank, world
+
+    def __getitem__(self, index: int) -> Batch:
+        first = (index * self.world + self.rank) * self.pairs
+        return as_batch([self.sampler[first + k] for k in range(self.pairs)])
+
+
+def train(
+    recipe: Recipe,
+    data: Path,
+    run: Path,
+    *,
+    max_minutes: float | None = None,
+    devices: int = 1,
+    accelerator: str = "auto",
+    report: Report = lambda step, figures: None,
+) -> Outcome:
+    """Train, or go on with a run; leaves ``last.pt``, ``weights.safetensors`` and TensorBoard files in ``run``.
+
+    Args:
+        recipe: of the model.
+        data: a prepared dataset.
+        run: folder of the run; made if need be. A ``last.pt`` in it is resumed.
+        max_minutes: stop after this time; the run can be resumed.
+        devices: processes; on CPUs they talk through gloo.
+        accelerator: "auto", "cpu" or "cuda".
+        report: told the figures every ``log_every`` steps.
+
+    Raises:
+        DatasetUnreadable: no dataset.
+        DependencyMissing: Lightning Fabric or TensorBoard.
+        WeightsDamaged: ``last.pt`` is damaged, or of another recipe.
+        OutputUnwritable: ``run`` can't be written.
+        TrainingDiverged: the loss is not finite.
+    """
+    try:
+        from lightning_fabric import Fabric
+        from lightning_fabric.strategies import DDPStrategy
+    except ImportError:
+        raise DependencyMissing("lightning-fabric", "train", "training") from None
+    strategy = DDPStrategy(find_unused_parameters=True) if devices > 1 else "auto"
+    fabric = Fabric(
+        accelerator=accelerator, devices=devices, strategy=strategy, precision=recipe.loop.precision
+    )
+    fabric.launch()
+    return _Run(fabric, recipe, data, run, report).go(max_minutes)
+
+
+class _Run:
+    """The objects of one run, made in the order in which they need each other."""
+
+    def __init__(self, fabric: Any, recipe: Recipe, data: Path, run: Path, report: Report) -> None:
+        loop = recipe.loop
+        self.fabric, self.recipe, self.loop, self.report = fabric, recipe, loop, report
+        self.folder = run
+        if fabric.is_global_zero:
+            make_folder(run)
+        torch.manual_seed(loop.seed)
+        dataset = Dataset(data, "train", loop.memory_gb)
+        network = recipe.build(dataset).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.Adam(network.parameters(), lr=loop.learning_rate, betas=loop.betas)
+        self.ema = copy.deepcopy(network).eval().requires_grad_(False).to(fabric.device)
+        self.network, self.optimizer = fabric.setup(network, optimizer)
+        self.step, self.minutes, self.figures = 0, 0.0, dict[str, float]()
+        if (run / LAST).is_file():
+            self._restore()
+        self.batches = self._batches(dataset)
+
+    def go(self, max_minutes: float | None) -> Outcome:
+        """Train until the steps or the minutes are used up, or a signal comes."""
+        began, before = time.monotonic(), self.minutes
+        sums: dict[str, float] = {}
+        with _interruptible() as interrupted, self._board() as board:
+            while self.step < self.loop.steps and not self._all(interrupted):
+                rate = learning_rate(self.loop, self.step)
+                for group in self.optimizer.param_groups:
+                    group["lr"] = rate
+                losses, batch = self._update()
+                self.step += 1
+                self.minutes = before + (time.monotonic() - began) / 60
+                for name, value in losses.items():
+                    sums[name] = sums.get(name, 0.0) + value
+                if self.step % self.loop.log_every == 0:
+                    self.figures = {name: total / self.loop.log_every for name, total in sums.items()}
+                    self._log(board, rate)
+                    sums = {}
+                if self.step % self.loop.sheet_every == 0 and board is not None:
+                    picture = self.recipe.sheet(self.ema, batch)
+                    board.add_image("sheet", picture, self.step, dataformats="HWC")
+                if self.step % self.loop.save_every == 0:
+                    self._save()
+                if max_minutes is not None and self._all([(time.monotonic() - began) / 60 >= max_minutes]):
+                    break
+        weights = self._save()
+        return Outcome(self.step, self.minutes, self.step >= self.loop.steps, weights, self.figures)
+
+    def _update(self) -> tuple[dict[str, float], Batch]:
+        """One step: forward, backward, Adam, moving average."""
+        self.network.train()
+        totals: dict[str, float] = {}
+        for part in range(self.loop.accumulate):
+            batch = self.fabric.to_device(next(self.batches))
+            last = part == self.loop.accumulate - 1
+            with self.fabric.no_backward_sync(self.network, enabled=not last):
+                losses = self.recipe.losses(self.network, batch, self.step)
+                self.fabric.backward(losses["total"] / self.loop.accumulate)
+            for name, value in losses.items():
+                totals[name] = totals.get(name, 0.0) + float(value.detach()) / self.loop.accumulate
+        if not math.isfinite(totals["total"]):
+            raise TrainingDiverged(self.step, totals["total"], self.folder / LAST)
+        if self.loop.clip:
+            self.fabric.clip_gradients(self.network, self.optimizer, max_norm=self.loop.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for average, now in zip(self.ema.parameters(), self.network.module.parameters(), strict=True):
+                average.lerp_(now, 1 - self.loop.ema_decay)
+        return totals, batch
+
+    def _batches(self, dataset: Dataset) -> Iterator[Batch]:
+        loop, fabric = self.loop, self.fabric
+        pairs = loop.batch_size // 2 // loop.accumulate // fabric.world_size
+        if pairs < 1:
+            raise BadValue(f"batch_size {loop.batch_size} is too small for {fabric.world_size} devices")
+        dataset.load_all()
+        sampler = PairSampler(dataset, self.recipe.radius, loop.seed, loop.augmentation)
+        steps = _Steps(sampler, pairs, fabric.global_rank, fabric.world_size)
+        first, end = self.step * loop.accumulate, loop.steps * loop.accumulate
+        loader = DataLoader(
+            steps,
+            batch_size=None,
+            sampler=range(first, end),
+            num_workers=loop.workers,
+            pin_memory=fabric.device.type == "cuda",
+            multiprocessing_context="fork" if loop.workers else None,
+            worker_init_fn=_quiet_worker,
+        )
+        return iter(loader)
+
+    def _all(self, flags: list[bool]) -> bool:
+        """True if it is so in any process, so that all stop at the same step."""
+        if self.fabric.world_size == 1:
+            return any(flags)
+        here = torch.tensor(float(any(flags)), device=self.fabric.device)
+        return bool(self.fabric.all_reduce(here, reduce_op="sum") > 0)
+
+    def _log(self, board: Any, rate: float) -> None:
+        if board is None:
+            return
+        for name, value in self.figures.items():
+            board.add_scalar(f"loss/{name}", value, self.step)
+        board.add_scalar("learning_rate", rate, self.step)
+        self.report(self.step, {**self.figures, "minutes": self.minutes})
+
+    @contextmanager
+    def _board(self) -> Iterator[Any]:
+        """TensorBoard's writer in the first process, None in the others."""
+        if not self.fabric.is_global_zero:
+            yield None
+            return
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise DependencyMissing("tensorboard", "train", "training") from None
+        writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.step)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+    def _save(self) -> Path:
+        weights = self.folder / WEIGHTS
+        if self.fabric.is_global_zero:
+            state = {
+                "recipe": self.recipe.name,
+                "step": self.step,
+                "minutes": self.minutes,
+                "network": self.network.module.state_dict(),
+                "ema": self.ema.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                **rng_state(),
+            }
+            save_checkpoint(self.folder / LAST, state)
+            notes = {"recipe": self.recipe.name, "steps": self.step, "minutes": round(self.minutes, 1)}
+            self.recipe.export(self.ema, weights, notes)
+        self.fabric.barrier()
+        return weights
+
+    def _restore(self) -> None:
+        state = load_checkpoint(self.folder / LAST, self.recipe.name)
+        self.step, self.minutes = state["step"], state["minutes"]
+        self.network.module.load_state_dict(state["network"])
+        self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        restore_rng(state)
+
+
+def learning_rate(loop: LoopConfig, step: int) -> float:
+    """The rate at a step: multiplied by gamma at each milestone."""
+    return loop.learning_rate * loop.gamma ** sum(step >= milestone for milestone in loop.milestones)
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[bool]]:
+    """Ctrl-C and SIGTERM let the step end, so that the state is saved; a second Ctrl-C stops at once."""
+    interrupted = [False]
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+
+    def remember(number: int, frame: Any) -> None:
+        if interrupted[0]:
+            raise KeyboardInterrupt
+        interrupted[0] = True
+
+    old = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _quiet_worker(_: int) -> None:
+    """Loaders leave signals to the main process, and use one thread each."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

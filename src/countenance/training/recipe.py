@@ -1,0 +1,106 @@
+"""What the training loop needs to know of a model: a typed configuration and four functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from torch import Tensor, nn
+
+from countenance.arrays import Image
+from countenance.data.dataset import Dataset
+from countenance.data.pairs import Augmentation
+from countenance.errors import BadValue
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
+Batch = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Everything about training that is not the model."""
+
+    steps: int
+    """Updates of the weights in all."""
+    batch_size: int = 20
+    """Training samples an update, over all devices; a pair of frames makes two."""
+    learning_rate: float = 1e-4
+    """Of Adam, at the start."""
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Of Adam."""
+    milestones: tuple[int, ...] = ()
+    """Steps at which the learning rate is multiplied by ``gamma``."""
+    gamma: float = 0.2
+    """See ``milestones``."""
+    ema_decay: float = 0.998
+    """Share of the old value in each update of the moving average, whose weights are the result."""
+    precision: Precision = "32-true"
+    """Numbers in which the network computes; weights and optimiser are always float32."""
+    accumulate: int = 1
+    """Parts that a batch is computed in, to save memory."""
+    clip: float = 0.0
+    """Largest norm of the gradient; 0: no limit."""
+    seed: int = 0
+    """Of the initial weights and of the sequence of pairs."""
+    workers: int = 1
+    """Processes that load pairs; 0 loads them in the main one."""
+    memory_gb: float = 8.0
+    """Budget for decoded frames."""
+    log_every: int = 50
+    """Steps between two lines of figures."""
+    save_every: int = 500
+    """Steps between two checkpoints."""
+    sheet_every: int = 1000
+    """Steps between two sheets of pictures."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    """How far training pictures are changed."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 2 or self.batch_size % (2 * self.accumulate):
+            raise BadValue(
+                f"batch_size is {self.batch_size}; it must be a multiple of {2 * self.accumulate}, as each pair "
+                "of frames is used in both directions and the batch is computed in `accumulate` parts"
+            )
+        if self.steps < 1:
+            raise BadValue(f"steps is {self.steps}; give 1 or more")
+
+
+class Recipe(Protocol):
+    """A model's side of training."""
+
+    @property
+    def name(self) -> str:
+        """Of the recipe, for the run's files."""
+        ...
+
+    @property
+    def loop(self) -> LoopConfig:
+        """Everything that is not the model."""
+        ...
+
+    @property
+    def radius(self) -> int:
+        """Of the motion descriptor."""
+        ...
+
+    def build(self, dataset: Dataset) -> nn.Module:
+        """The untrained network.
+
+        Raises:
+            MotionSpaceMismatch: the dataset is of another space.
+        """
+        ...
+
+    def losses(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+        """Named scalars of one batch; "total" is minimised."""
+        ...
+
+    def sheet(self, network: nn.Module, batch: Batch) -> Image:
+        """Pictures that show what the network does."""
+        ...
+
+    def export(self, network: nn.Module, path: Path, notes: Mapping[str, Any]) -> None:
+        """Write the trained weights for use."""
+        ...
