@@ -36,7 +36,9 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputUnwritable(path, (error.strerror or str(error)).lower(), "choose another folder") from error
+        raise OutputUnwritable(
+            path, (error.strerror or str(error)).lower(), "choose another folder"
+        ) from error
     if not os.access(path, os.W_OK):
         raise OutputUnwritable(path, "it is not writable", "choose another folder")
 

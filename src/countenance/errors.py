@@ -68,7 +68,9 @@ class MotionUnreadable(CountenanceError):
 class DatasetUnreadable(CountenanceError):
     """A prepared dataset that is missing, damaged or of another kind."""
 
-    def __init__(self, path: Path | str, reason: str, fix: str = "make it anew with `countenance prepare`") -> None:
+    def __init__(
+        self, path: Path | str, reason: str, fix: str = "make it anew with `countenance prepare`"
+    ) -> None:
         super().__init__(f"cannot read a dataset from {path}: {reason}; {fix}")
         self.path = Path(path)
 

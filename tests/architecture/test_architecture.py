@@ -23,6 +23,8 @@ LAYERS = (
     {"face"},
     {"portrait"},
     {"trackers"},
+    {"losses", "data"},
+    {"training"},
     {"renderers"},
     {"compose", "provenance"},
     {"animation"},

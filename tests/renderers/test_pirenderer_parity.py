@@ -115,9 +115,7 @@ class _Runs:
         return (eval, ("open('ran', 'w').close()",))
 
 
-def test_code_in_a_checkpoint_does_not_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"net_G_ema": _Runs()}, "bad.pt")
     with pytest.raises(WeightsDamaged, match="run Python code"):

@@ -20,7 +20,7 @@ class Assets:
     action: Annotated[Literal["list", "fetch"], tyro.conf.Positional] = "list"
     """list, or fetch."""
     name: Annotated[str, tyro.conf.Positional] = "all"
-    """One asset, or all."""
+    """One asset, or all (fetch all leaves out those over 100 MB, which are fetched by name)."""
     json: bool = False
     """Print as JSON."""
 
@@ -32,7 +32,8 @@ class Assets:
         chosen = list(ASSETS.values()) if self.name == "all" else [get_asset(self.name)]
         if self.action == "fetch":
             for asset in chosen:
-                require_asset(asset, say=say)
+                if asset.small or self.name != "all":
+                    require_asset(asset, say=say)
         rows = []
         for asset in chosen:
             path = find_asset(asset)
@@ -46,9 +47,10 @@ class Assets:
                     "sha256": asset.sha256,
                 }
             )
-        lines = [
-            f"{r['name']}: {r['path'] or 'not here (countenance assets fetch)'}; {r['megabytes']} MB; "
-            f"{r['licence']}; {r['used_for']}"
-            for r in rows
-        ]
+        lines = [_line(row) for row in rows]
         return {"folder": str(assets_folder()), "assets": rows, "text": "\n".join(lines)}
+
+
+def _line(row: dict[str, Any]) -> str:
+    place = row["path"] or f"not here (countenance assets fetch {row['name']})"
+    return f"{row['name']}: {place}; {row['megabytes']} MB; {row['licence']}; {row['used_for']}"

@@ -13,9 +13,13 @@ import tyro
 
 from countenance.cli.animate import Animate
 from countenance.cli.assets import Assets
+from countenance.cli.convert import Convert
 from countenance.cli.edit import Edit
+from countenance.cli.interpolate import Interpolate
 from countenance.cli.models import Models
+from countenance.cli.prepare import Prepare
 from countenance.cli.track import Track
+from countenance.cli.train import Train
 from countenance.errors import CountenanceError, MediaDamaged
 
 DESCRIPTION = """Make a portrait move: one photo (or video) of a person, driven by a video, a motion file or sliders.
@@ -32,9 +36,13 @@ Exit codes: 0 done, 2 bad input (one line says what and how to mend it), 130 int
 VERBS: dict[str, Callable[..., Any]] = {
     "animate": Animate,
     "edit": Edit,
+    "interpolate": Interpolate,
     "track": Track,
     "models": Models,
     "assets": Assets,
+    "convert": Convert,
+    "prepare": Prepare,
+    "train": Train,
 }
 
 

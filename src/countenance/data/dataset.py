@@ -1,9 +1,9 @@
 """A prepared dataset: face crops as video, their motion, and a manifest. Reading needs numpy and OpenCV only.
 
-    DATASET/
-      manifest.json      what there is: see :class:`Manifest`
-      clips/NAME.mp4     square crops, all of one size
-      motion/NAME.npz    the motion of every frame, relative to the crop
+DATASET/
+  manifest.json      what there is: see :class:`Manifest`
+  clips/NAME.mp4     square crops, all of one size
+  motion/NAME.npz    the motion of every frame, relative to the crop
 """
 
 from __future__ import annotations

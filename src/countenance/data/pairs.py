@@ -109,7 +109,10 @@ def augment(pair: Pair, space: MotionSpace, how: Augmentation, rng: np.random.Ge
         x, y = rng.uniform(-how.shift, how.shift, 2)
         scale = float(np.exp(rng.uniform(-how.scale, how.scale)))
         pictures = np.stack([recropped(picture, x, y, scale) for picture in pictures])
-        windows, own = recropped_motion(windows, space, x, y, scale), recropped_motion(own, space, x, y, scale)
+        windows, own = (
+            recropped_motion(windows, space, x, y, scale),
+            recropped_motion(own, space, x, y, scale),
+        )
     if how.colour:
         pictures = _recoloured(pictures, how.colour, rng)
     return Pair(np.ascontiguousarray(pictures), windows.astype(np.float32), own.astype(np.float32))

@@ -66,7 +66,9 @@ def find_clips(inputs: Sequence[Path]) -> list[Path]:
         files = given.rglob("*") if given.is_dir() else [given]
         found.update(f for f in files if f.is_file() and (f.suffix.lower() in VIDEO_SUFFIXES or f == given))
     if not found:
-        raise BadValue(f"there are no videos in {', '.join(map(str, inputs))}; name files or folders of videos")
+        raise BadValue(
+            f"there are no videos in {', '.join(map(str, inputs))}; name files or folders of videos"
+        )
     return sorted(found)
 
 
@@ -90,7 +92,9 @@ def prepare(
     options: PrepareOptions | None = None,
     *,
     workers: int = 1,
-    done: Callable[[Iterable[Clip | tuple[str, str]], int], Iterable[Clip | tuple[str, str]]] = lambda i, n: i,
+    done: Callable[[Iterable[Clip | tuple[str, str]], int], Iterable[Clip | tuple[str, str]]] = lambda i, n: (
+        i
+    ),
 ) -> Manifest:
     """Make a dataset, or go on with one that was interrupted.
 
@@ -199,7 +203,9 @@ def _cut(task: _Task, tracker: Tracker) -> Clip:
     motion = tracker.motion(followed.coefficients, crop, fps, followed.observed)
     with (
         VideoReader(source) as video,
-        VideoWriter(folder / "clips" / f"{task.name}.mp4", fps, options.size, options.size, crf=_CRF) as writer,
+        VideoWriter(
+            folder / "clips" / f"{task.name}.mp4", fps, options.size, options.size, crf=_CRF
+        ) as writer,
     ):
         for frame in video.frames():
             writer.write(crop.cut(frame.image, options.size))

@@ -152,8 +152,13 @@ class EfficientNetLite0Features(nn.Module):
             self._fold(self.stem, state, "_conv_stem", "_bn0")
             for i, block in enumerate(self.blocks):
                 parts = [("expand", "_expand_conv", "_bn0"), ("depthwise", "_depthwise_conv", "_bn1")]
-                for ours, convolution, norm in [*parts[block.expand is None :], ("project", "_project_conv", "_bn2")]:
-                    self._fold(getattr(block, ours), state, f"_blocks.{i}.{convolution}", f"_blocks.{i}.{norm}")
+                for ours, convolution, norm in [
+                    *parts[block.expand is None :],
+                    ("project", "_project_conv", "_bn2"),
+                ]:
+                    self._fold(
+                        getattr(block, ours), state, f"_blocks.{i}.{convolution}", f"_blocks.{i}.{norm}"
+                    )
             self._fold(self.head, state, "_conv_head", "_bn1")
         except (KeyError, RuntimeError) as error:
             raise WeightsDamaged(path, f"it is no EfficientNet-Lite0: {error}") from error

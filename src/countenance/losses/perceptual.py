@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from countenance.losses.backbones import EfficientNetLite0Features, VGG19Features
 
-
 Features = dict[int, list[Tensor]]
 """Scale -> features, shallow to deep; scale s is the picture halved s times."""
 
@@ -69,7 +68,9 @@ class PerceptualLoss(nn.Module):
     def distance(self, ours: Features, theirs: Features) -> Tensor:
         """The loss of features; ``theirs`` may hold more scales than this loss compares."""
         terms = self.terms(ours, theirs)
-        return (terms.content * self.layer_weights).sum() + self.style * (terms.style * self.layer_weights).sum()
+        return (terms.content * self.layer_weights).sum() + self.style * (
+            terms.style * self.layer_weights
+        ).sum()
 
     def terms(self, ours: Features, theirs: Features) -> PerceptualTerms:
         """The parts."""

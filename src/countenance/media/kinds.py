@@ -10,7 +10,20 @@ from countenance.errors import MediaUnreadable
 Kind: TypeAlias = Literal["image", "video", "audio", "motion"]
 
 MOTION_SUFFIXES = (".npz", ".csv")
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".gif")
+VIDEO_SUFFIXES = (
+    ".mp4",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".m4v",
+    ".mpg",
+    ".mpeg",
+    ".ts",
+    ".wmv",
+    ".flv",
+    ".gif",
+)
 """What counts as a video when a folder is searched; a file that is named is opened whatever its suffix."""
 
 

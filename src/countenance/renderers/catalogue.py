@@ -1,24 +1,26 @@
-"""The renderers by name. A new one is a folder beside ``geometric/`` and a line in ``_FOLDERS``."""
+"""The renderers by name. A new one is a folder beside ``geometric/`` and a line here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from countenance.errors import UnknownName
+from countenance.errors import DependencyMissing, UnknownName, WeightsDamaged
 from countenance.renderers.spec import RendererSpec
 
 if TYPE_CHECKING:
     from countenance.renderers.renderer import Renderer
 
-_FOLDERS = ("geometric",)
+_FOLDERS = {"geometric": "geometric", "pirenderer-lite": "pirenderer", "pirenderer": "pirenderer"}
 DEFAULT = "geometric"
 
 
 def renderer_names() -> tuple[str, ...]:
     """The names that :func:`load_renderer` takes."""
-    return _FOLDERS
+    return tuple(_FOLDERS)
 
 
 def renderer_specs() -> Iterator[RendererSpec]:
@@ -34,16 +36,43 @@ def renderer_spec(name: str) -> RendererSpec:
     """
     if name not in _FOLDERS:
         raise UnknownName("model", name, _FOLDERS)
-    spec: RendererSpec = import_module(f"countenance.renderers.{name}").SPEC
-    return spec
+    specs: tuple[RendererSpec, ...] = import_module(f"countenance.renderers.{_FOLDERS[name]}").SPECS
+    return next(spec for spec in specs if spec.name == name)
 
 
 def load_renderer(name: str = DEFAULT) -> Renderer[Any]:
     """A renderer, ready to use.
 
+    Args:
+        name: of the catalogue, or the path of a ``.safetensors`` file that `countenance train` or
+            `countenance convert` wrote.
+
     Raises:
         UnknownName: with the nearest names.
+        WeightsMissing: its weights are not on this machine.
+        WeightsDamaged: a file that can't be used.
+        DependencyMissing: it needs PyTorch.
     """
+    if name.endswith(".safetensors"):
+        _expect_torch(name)
+        from countenance.weights.weight_files import read_weights
+
+        model = read_weights(Path(name)).model
+        if model not in _FOLDERS.values():
+            raise WeightsDamaged(name, f"'{model}' is no renderer of this release", "update countenance")
+        renderer: Renderer[Any] = _home(model).from_file(Path(name))
+        return renderer
     renderer_spec(name)
-    renderer: Renderer[Any] = import_module(f"countenance.renderers.{name}.renderer").load()
+    if _FOLDERS[name] != "geometric":
+        _expect_torch(f"model '{name}'")
+    renderer = _home(_FOLDERS[name]).load(name)
     return renderer
+
+
+def _home(folder: str) -> Any:
+    return import_module(f"countenance.renderers.{folder}.renderer")
+
+
+def _expect_torch(what: str) -> None:
+    if find_spec("torch") is None:
+        raise DependencyMissing("torch", "torch", what)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from countenance.arrays import Floats, Mask
 from countenance.face.mediapipe_model import mediapipe_model, pose_weights
 from countenance.face.procrustes import similarity
-from countenance.motion.pose import rotation_angles
+from countenance.motion.pose import rotation_angles, rotation_matrix
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, ARKIT_SHAPES
 from countenance.portrait.crop import Crop
@@ -53,3 +55,38 @@ def arkit_motion(coefficients: Floats, crop: Crop, fps: float, observed: Mask | 
     values[:, angles] = np.unwrap(values[:, angles], axis=0)
     values[:, : len(ARKIT_SHAPES)] = values[:, : len(ARKIT_SHAPES)].clip(0, 1)
     return Motion(values, ARKIT, fps, observed=observed)
+
+
+def crop_points(values: Floats) -> tuple[Floats, Mask]:
+    """Where the default face model has its landmarks at these coefficients: what :func:`arkit_motion` undoes.
+
+    Args:
+        values: (N, 58) of ``arkit``.
+
+    Returns:
+        (N, 478, 2): x right and y down, -1 to 1 across the crop; and (N, 478), True where the mean face's surface
+        is turned toward the camera.
+    """
+    model = mediapipe_model()
+    shapes = values[:, : len(ARKIT_SHAPES)].astype(np.float64)
+    yaw, pitch, roll = (values[:, _YAW + i] for i in range(3))
+    rotation = rotation_matrix(yaw, pitch, roll)
+    head_cm = model.mean + np.tensordot(shapes, model.expression_basis, 1)
+    turned = np.einsum("nij,nvj->nvi", rotation, head_cm)
+    scale = np.exp(values[:, _SCALE].astype(np.float64)) / REFERENCE_SPAN_CM  # crop sides a cm
+    origin = values[:, [_X, _Y]].astype(np.float64)
+    up = origin[:, None] + scale[:, None, None] * turned[..., :2]
+    facing = np.einsum("nj,vj->nv", rotation[:, 2], _mean_normals()) > 0.1
+    return (2 * up * (1.0, -1.0)).astype(np.float32), facing
+
+
+@lru_cache(maxsize=1)
+def _mean_normals() -> Floats:
+    """(478, 3) unit normals of the mean face; 0 where a vertex is in no triangle."""
+    model = mediapipe_model()
+    corners = model.mean[model.triangles]
+    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    summed = np.zeros_like(model.mean)
+    for corner in range(3):
+        np.add.at(summed, model.triangles[:, corner], flat)
+    return np.asarray(summed / np.maximum(np.linalg.norm(summed, axis=1, keepdims=True), 1e-9), np.float32)

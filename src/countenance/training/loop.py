@@ -89,7 +89,7 @@ def train(
     """
     try:
         from lightning_fabric import Fabric
-        from lightning_fabric.strategies import DDPStrategy
+        from lightning_fabric.strategies.ddp import DDPStrategy
     except ImportError:
         raise DependencyMissing("lightning-fabric", "train", "training") from None
     strategy = DDPStrategy(find_unused_parameters=True) if devices > 1 else "auto"
@@ -111,7 +111,8 @@ class _Run:
             make_folder(run)
         torch.manual_seed(loop.seed)
         dataset = Dataset(data, "train", loop.memory_gb)
-        network = recipe.build(dataset).to(memory_format=torch.channels_last)
+        network = recipe.build(dataset)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimizer = torch.optim.Adam(network.parameters(), lr=loop.learning_rate, betas=loop.betas)
         self.ema = copy.deepcopy(network).eval().requires_grad_(False).to(fabric.device)
         self.network, self.optimizer = fabric.setup(network, optimizer)
@@ -157,11 +158,12 @@ class _Run:
             last = part == self.loop.accumulate - 1
             with self.fabric.no_backward_sync(self.network, enabled=not last):
                 losses = self.recipe.losses(self.network, batch, self.step)
+                total = float(losses["total"].detach())
+                if not math.isfinite(total):  # before backward, which crashes on sampling at NaN
+                    raise TrainingDiverged(self.step, total, self.folder / LAST)
                 self.fabric.backward(losses["total"] / self.loop.accumulate)
             for name, value in losses.items():
                 totals[name] = totals.get(name, 0.0) + float(value.detach()) / self.loop.accumulate
-        if not math.isfinite(totals["total"]):
-            raise TrainingDiverged(self.step, totals["total"], self.folder / LAST)
         if self.loop.clip:
             self.fabric.clip_gradients(self.network, self.optimizer, max_norm=self.loop.clip)
         self.optimizer.step()

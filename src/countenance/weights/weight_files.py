@@ -36,7 +36,9 @@ class WeightFile:
     notes: Mapping[str, Any]
 
 
-def save_weights(path: Path, module: nn.Module, model: str, config: Any, notes: Mapping[str, Any], *, half: bool) -> None:
+def save_weights(
+    path: Path, module: nn.Module, model: str, config: Any, notes: Mapping[str, Any], *, half: bool
+) -> None:
     """Write a network's weights.
 
     Args:
@@ -93,7 +95,9 @@ def read_weights(path: Path, model: str | None = None) -> WeightFile:
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsDamaged(path, str(error), _FIX) from error
     except KeyError as error:
-        raise WeightsDamaged(path, "it was not written by countenance", "convert it: countenance convert") from error
+        raise WeightsDamaged(
+            path, "it was not written by countenance", "convert it: countenance convert"
+        ) from error
     if model is not None and found != model:
         raise WeightsDamaged(path, f"it holds weights of '{found}', not of '{model}'", f"load it as {found}")
     for name, tensor in tensors.items():

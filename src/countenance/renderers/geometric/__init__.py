@@ -12,3 +12,4 @@ SPEC = RendererSpec(
     crop_scale=1.4,
     redrives_video=True,
 )
+SPECS = (SPEC,)

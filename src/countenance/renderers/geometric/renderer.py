@@ -135,6 +135,6 @@ def _grid(side: int) -> _Grid:
     return _Grid(side)
 
 
-def load() -> GeometricRenderer:
+def load(name: str = SPEC.name) -> GeometricRenderer:
     """For the catalogue."""
     return GeometricRenderer()

@@ -33,6 +33,7 @@ class PIRendererConfig:
             that the network need not read the source's pose from its pixels (lite; not in the paper).
         blend: the editing network paints over the warped picture through a mask (lite) instead of painting all
             of it (paper).
+        coordinates: the warping network also sees where each pixel lies (lite; not in the paper).
         exact_grid: a zero flow samples the picture itself (lite); False is the published sampling, see
             :mod:`countenance.renderers.pirenderer.flow`.
     """
@@ -56,6 +57,7 @@ class PIRendererConfig:
     edit_patch: int = 1
     source_motion: bool = False
     blend: bool = False
+    coordinates: bool = False
     exact_grid: bool = False
 
     def __post_init__(self) -> None:
@@ -78,7 +80,8 @@ class PIRendererConfig:
     @property
     def multiple(self) -> int:
         """Sides of pictures must be a multiple of this."""
-        return max(self.warp_shrink * 2**self.warp_levels, self.edit_patch * 2**self.edit_levels)
+        sides: tuple[int, int] = (self.warp_shrink << self.warp_levels, self.edit_patch << self.edit_levels)
+        return max(sides)
 
 
 def paper() -> PIRendererConfig:
@@ -105,6 +108,7 @@ def lite() -> PIRendererConfig:
         edit_patch=2,
         source_motion=True,
         blend=True,
+        coordinates=True,
         exact_grid=True,
     )
 
@@ -131,6 +135,7 @@ def debug(motion_channels: int = 58, motion_space: str = "arkit") -> PIRendererC
         edit_patch=2,
         source_motion=True,
         blend=True,
+        coordinates=True,
         exact_grid=True,
     )
 

@@ -48,7 +48,9 @@ def resized_flow_positions(flow: Tensor, height: int, width: int) -> Tensor:
     h, w = flow.shape[2:]
     relative = flow.float() * (2 / torch.tensor([w, h], device=flow.device)[None, :, None, None])
     resized = F.interpolate(relative, (height, width), mode="bilinear", align_corners=False)
-    return sampling_positions(resized * (torch.tensor([width, height], device=flow.device) / 2)[None, :, None, None], True)
+    return sampling_positions(
+        resized * (torch.tensor([width, height], device=flow.device) / 2)[None, :, None, None], True
+    )
 
 
 def warp(picture: Tensor, flow: Tensor, exact: bool) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -10,7 +11,14 @@ from torch import Tensor, nn
 
 from countenance.renderers.pirenderer.config import PIRendererConfig
 from countenance.renderers.pirenderer.flow import warp
-from countenance.renderers.pirenderer.layers import ConvDown, ConvNorm, LayerNorm2d, ResBlock, ResBlockUp, leaky
+from countenance.renderers.pirenderer.layers import (
+    ConvDown,
+    ConvNorm,
+    LayerNorm2d,
+    ResBlock,
+    ResBlockUp,
+    leaky,
+)
 
 Stage = Literal["warp", "all"]
 _FIRST_MASK = -3.0  # bias of an untrained blending mask: sigmoid(-3) = 5 % of the picture is painted over
@@ -66,10 +74,9 @@ class WarpingNetwork(nn.Module):
         super().__init__()
         z, hidden, kernel = config.descriptor_channels, config.adain_width, config.outer_kernel
         widths = [min(config.warp_width * 2**i, config.max_width) for i in range(config.warp_levels + 1)]
-        self.input = nn.Conv2d(3, widths[0], kernel, padding=kernel // 2)
-        self.encoder = nn.ModuleList(
-            ConvDown(a, b, z, hidden) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.coordinates = config.coordinates
+        self.input = nn.Conv2d(5 if self.coordinates else 3, widths[0], kernel, padding=kernel // 2)
+        self.encoder = nn.ModuleList(ConvDown(a, b, z, hidden) for a, b in pairwise(widths))
         self.decoder = nn.ModuleList()
         inputs = widths[-1]
         for level in reversed(range(config.warp_levels - config.warp_ups, config.warp_levels)):
@@ -80,6 +87,13 @@ class WarpingNetwork(nn.Module):
 
     def features(self, picture: Tensor) -> Tensor:
         """The part that depends on the source alone: (B, 3, H, W) -> (B, C, H, W)."""
+        if self.coordinates:
+            batch, _, height, width = picture.shape
+            right = torch.linspace(-1, 1, width, device=picture.device).expand(batch, 1, height, width)
+            down = torch.linspace(-1, 1, height, device=picture.device)[:, None].expand(
+                batch, 1, height, width
+            )
+            picture = torch.cat([picture, right, down], 1)
         return self.input(picture)  # type: ignore[no-any-return]
 
     def forward(self, features: Tensor, z: Tensor) -> Tensor:
@@ -102,7 +116,7 @@ class EditingNetwork(nn.Module):
         self.patch, self.blend = config.edit_patch, config.blend
         widths = [min(config.edit_width * 2**i, config.max_width) for i in range(config.edit_levels + 1)]
         self.first = ConvNorm(6 * self.patch**2, widths[0], kernel)
-        self.down = nn.ModuleList(ConvNorm(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(ConvNorm(a, b) for a, b in pairwise(widths))
         self.blocks, self.up, self.jump = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level in reversed(range(config.edit_levels)):
             deep, shallow = widths[level + 1], widths[level]
@@ -112,7 +126,9 @@ class EditingNetwork(nn.Module):
         outputs = (4 if self.blend else 3) * self.patch**2
         self.final = nn.Conv2d(widths[0], outputs, kernel, padding=kernel // 2)
 
-    def forward(self, source: Tensor, warped: Tensor, z: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    def forward(
+        self, source: Tensor, warped: Tensor, z: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Two pictures (B, 3, H, W), z (B, C) -> picture, and colours and mask with ``config.blend``."""
         x = torch.cat([source, warped], 1)
         if self.patch > 1:

@@ -1,0 +1,60 @@
+"""``countenance convert``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Turn an authors' checkpoint into a .safetensors file that --model takes. Code in the checkpoint is never run.
+
+    examples:
+      countenance convert epoch_00190_iteration_000400000_checkpoint.pt -o pirenderer.safetensors --from pirenderer
+      countenance convert checkpoint.pt -o raw.safetensors --from pirenderer --which net_G
+    """
+
+    checkpoint: Annotated[Path, tyro.conf.Positional]
+    """The authors' file."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Ends in .safetensors."""
+    source: Annotated[Literal["pirenderer"], tyro.conf.arg(name="from")]
+    """Whose checkpoint it is."""
+    which: Literal["net_G_ema", "net_G"] = "net_G_ema"
+    """The moving average, which the authors use, or the raw generator."""
+    half: bool = False
+    """Store fp16: half the size, nearly the same pictures."""
+    json: bool = False
+    """Print a summary as JSON."""
+
+    def run(self) -> dict[str, Any]:
+        """Do it; returns the summary."""
+        from countenance.atomic import check_writable
+        from countenance.errors import BadValue
+        from countenance.renderers.pirenderer.official import load_official
+        from countenance.renderers.pirenderer.renderer import MODEL
+        from countenance.weights.weight_files import save_weights
+
+        if self.output.suffix != ".safetensors":
+            raise BadValue(f"{self.output} does not end in .safetensors; --model knows weights by that")
+        check_writable(self.output)
+        network = load_official(self.checkpoint, self.which)
+        notes = {
+            "converted_from": self.checkpoint.name,
+            "which": self.which,
+            "licence": "see the checkpoint's",
+        }
+        save_weights(self.output, network, MODEL, network.config, notes, half=self.half)
+        millions = sum(p.numel() for p in network.parameters()) / 1e6
+        return {
+            "output": str(self.output),
+            "model": MODEL,
+            "motion_space": network.config.motion_space,
+            "parameters": round(millions * 1e6),
+            "text": f"{self.output}: {MODEL}, {millions:.1f} million weights in use, "
+            f"{network.config.motion_channels} motion channels",
+        }

@@ -1,0 +1,92 @@
+"""``countenance train``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a model on a prepared dataset, or go on with a run: the same command resumes where it stopped.
+
+    The run's folder holds last.pt (the whole state), weights.safetensors (for --model) and TensorBoard files.
+    Ctrl-C saves and stops.
+
+    examples:
+      countenance train pirenderer --data dataset -o runs/lite --preset lite --max-minutes 60
+      countenance train pirenderer --data dataset -o runs/paper --preset paper --devices 4
+    """
+
+    model: Annotated[Literal["pirenderer"], tyro.conf.Positional]
+    """What to train."""
+    data: Path
+    """Folder of `countenance prepare`."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Folder of the run."""
+    preset: Literal["paper", "lite", "debug"] = "lite"
+    """paper: as published. lite: small, for arkit motion. debug: tiny, to try things out."""
+    max_minutes: float | None = None
+    """Stop after this time; resume with the same command."""
+    steps: int | None = None
+    """Updates in all, if other than the preset's."""
+    batch_size: int | None = None
+    """Samples an update, if other than the preset's."""
+    learning_rate: float | None = None
+    """If other than the preset's."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
+    """If other than the preset's."""
+    accumulate: int | None = None
+    """Parts that a batch is computed in, to save memory."""
+    backbone: Literal["vgg19", "efficientnet-lite0"] | None = None
+    """Of the perceptual losses, if other than the preset's."""
+    seed: int | None = None
+    """Of weights and pairs."""
+    devices: int = 1
+    """GPUs, or processes on a CPU."""
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+    json: bool = False
+    """Print a summary as JSON."""
+
+    def run(self) -> dict[str, Any]:
+        """Do it; returns the summary."""
+        from countenance.cli.progress import say
+        from countenance.training.loop import train
+
+        outcome = train(
+            self._recipe(),
+            self.data,
+            self.output,
+            max_minutes=self.max_minutes,
+            devices=self.devices,
+            accelerator=self.accelerator,
+            report=lambda step, figures: say(_line(step, figures)),
+        )
+        state = "finished" if outcome.finished else "stopped; the same command goes on"
+        return {
+            "weights": str(outcome.weights),
+            "step": outcome.step,
+            "minutes": round(outcome.minutes, 2),
+            "finished": outcome.finished,
+            "figures": outcome.figures,
+            "text": f"{outcome.weights}: step {outcome.step}, {outcome.minutes:.1f} minutes, {state}",
+        }
+
+    def _recipe(self) -> Any:
+        from dataclasses import replace
+
+        from countenance.renderers.pirenderer.recipe import PRESETS
+
+        recipe = PRESETS[self.preset]()
+        names = ("steps", "batch_size", "learning_rate", "precision", "accumulate", "seed")
+        changed = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        recipe = replace(recipe, loop=replace(recipe.loop, **changed))
+        return replace(recipe, backbone=self.backbone) if self.backbone else recipe
+
+
+def _line(step: int, figures: dict[str, float]) -> str:
+    return f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in figures.items())

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from countenance.errors import BadValue, MotionSpaceMismatch, TrainingDiverged, WeightsDamaged
+from countenance.renderers.pirenderer.recipe import PIRendererRecipe, debug, lite, paper
+from countenance.renderers.pirenderer.renderer import from_file
+from countenance.training.checkpoint import LAST
+from countenance.training.loop import Outcome, learning_rate, train
+from prepared import write_dataset
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "dataset")
+
+
+def trained(recipe: PIRendererRecipe, data: Path, run: Path, **options: Any) -> Outcome:
+    return train(recipe, data, run, accelerator="cpu", **options)
+
+
+def weights_of(run: Path, which: str = "network") -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(run / LAST, weights_only=True)[which]
+    return state
+
+
+def with_loop(**changes: Any) -> PIRendererRecipe:
+    return replace(debug(), loop=replace(debug().loop, **changes))
+
+
+def test_a_resumed_run_is_the_run_that_was_never_stopped(data: Path, tmp_path: Path) -> None:
+    whole = trained(debug(), data, tmp_path / "whole")
+    stopped = trained(debug(), data, tmp_path / "parts", max_minutes=0)
+    assert (stopped.step, stopped.finished) == (1, False)
+    rest = trained(debug(), data, tmp_path / "parts")
+    assert (whole.step, rest.step, rest.finished) == (6, 6, True)
+    for which in ("network", "ema"):
+        one, other = weights_of(tmp_path / "whole", which), weights_of(tmp_path / "parts", which)
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    assert whole.figures == rest.figures
+
+
+def test_what_a_run_leaves(data: Path, tmp_path: Path) -> None:
+    seen: list[int] = []
+    outcome = trained(debug(), data, tmp_path / "run", report=lambda step, figures: seen.append(step))
+    assert seen == [1, 2, 3, 4, 5, 6]
+    assert set(outcome.figures) == {"warp", "final", "pixel", "landmark", "total"}
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "last.pt",
+        "tensorboard",
+        "weights.safetensors",
+    ]
+    assert from_file(outcome.weights).config == debug().network
+    events = next((tmp_path / "run" / "tensorboard").iterdir()).read_bytes()
+    assert b"loss/warp" in events
+    assert b"sheet" in events
+
+
+def test_training_makes_the_loss_smaller(data: Path, tmp_path: Path) -> None:
+    totals: list[float] = []
+    recipe = replace(with_loop(steps=60, log_every=15, sheet_every=100, save_every=100), warp_only=0)
+    trained(recipe, data, tmp_path / "run", report=lambda step, figures: totals.append(figures["total"]))
+    assert totals[-1] < 0.9 * totals[0]
+
+
+def test_the_first_stage_leaves_the_editing_network_alone(data: Path, tmp_path: Path) -> None:
+    recipe = with_loop(steps=3)
+    trained(recipe, data, tmp_path / "run")
+    torch.manual_seed(recipe.loop.seed)
+    from countenance.data.dataset import Dataset
+
+    untrained = recipe.build(Dataset(data)).state_dict()
+    now = weights_of(tmp_path / "run")
+    changed = {name.split(".")[0] for name in now if not torch.equal(now[name], untrained[name])}
+    assert changed == {"mapping", "warping"}
+
+
+def test_accumulation_gives_the_same_gradient(data: Path, tmp_path: Path) -> None:
+    for name, parts in (("one", 1), ("two", 2)):
+        trained(with_loop(steps=1, batch_size=8, accumulate=parts, learning_rate=1e-2), data, tmp_path / name)
+    one, two = weights_of(tmp_path / "one", "optimizer"), weights_of(tmp_path / "two", "optimizer")
+    first, second = one["state"][0]["exp_avg"], two["state"][0]["exp_avg"]  # type: ignore[index]
+    torch.testing.assert_close(first, second, rtol=0.2, atol=2e-3)
+
+
+def test_ctrl_c_saves_and_stops(data: Path, tmp_path: Path) -> None:
+    def interrupt(step: int, figures: dict[str, float]) -> None:
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    outcome = trained(debug(), data, tmp_path / "run", report=interrupt)
+    assert (outcome.step, outcome.finished) == (2, False)
+    assert torch.load(tmp_path / "run" / LAST, weights_only=True)["step"] == 2
+
+
+def test_a_loss_that_is_no_number_stops_the_run(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged, match="lower --learning-rate"):
+        trained(with_loop(steps=40, learning_rate=1e30), data, tmp_path / "run")
+
+
+def test_a_run_of_another_network_is_not_resumed(data: Path, tmp_path: Path) -> None:
+    trained(with_loop(steps=1), data, tmp_path / "run")
+    other = replace(debug(), network=replace(debug().network, edit_width=6))
+    with pytest.raises(WeightsDamaged, match="belongs to"):
+        trained(other, data, tmp_path / "run")
+
+
+def test_a_dataset_of_another_space_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(MotionSpaceMismatch):
+        trained(replace(debug(), network=paper().network), data, tmp_path / "run")
+
+
+def test_the_papers_schedule() -> None:
+    loop = paper().loop
+    assert (loop.steps, loop.batch_size, loop.betas) == (400_000, 20, (0.5, 0.999))
+    assert [learning_rate(loop, step) for step in (0, 299_999, 300_000)] == pytest.approx([1e-4, 1e-4, 2e-5])
+    assert (paper().warp_only, paper().warp_weight, paper().final_weight) == (200_000, 2.5, 4.0)
+    assert lite().network.motion_space == "arkit"
+
+
+def test_an_odd_batch_is_refused() -> None:
+    with pytest.raises(BadValue, match="both directions"):
+        with_loop(batch_size=6, accumulate=2)
+
+
+def test_two_processes_agree(data: Path, tmp_path: Path) -> None:
+    """Gloo on one machine: both see other pairs, and their averaged gradient is that of one process with all."""
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import sys\nfrom dataclasses import replace\nfrom pathlib import Path\n"
+        "from countenance.renderers.pirenderer.recipe import debug\nfrom countenance.training.loop import train\n"
+        "if __name__ == '__main__':\n"
+        "    recipe = replace(debug(), warp_only=0, loop=replace(debug().loop, steps=2, batch_size=8))\n"
+        "    train(recipe, Path(sys.argv[1]), Path(sys.argv[2]), devices=int(sys.argv[3]), accelerator='cpu')\n"
+    )
+    for name, devices in (("one", "1"), ("two", "2")):
+        command = [sys.executable, str(script), str(data), str(tmp_path / name), devices]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        assert ran.returncode == 0, ran.stderr[-2000:]
+    one, two = weights_of(tmp_path / "one"), weights_of(tmp_path / "two")
+    close = [torch.allclose(one[name], two[name], atol=2e-3) for name in one]
+    assert sum(close) > 0.9 * len(close)
