@@ -11,18 +11,18 @@ import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from countenance.evaluation.self_driving import Scores, SelfDriving, mean_scores, self_driving
+from countenance.evaluation.self_driving import Scores, SelfDriving, frechet, mean_scores, self_driving
 from countenance.renderers.catalogue import load_renderer
 from countenance.trackers.catalogue import tracker_for
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "heads" / "test"
-BEGIN, END = "<!-- self-driving: begin -->", "<!-- self-driving: end -->"
 LABELS = {
     "expression_error_arkit": "expression error (arkit)",
     "pose_error_deg": "pose error (deg)",
     "landmark_distance_percent": "landmark distance (% of face height)",
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
+    "perceptual_lite0": "perceptual distance (EfficientNet-Lite0)",
     "identity_cosine_dlib": "identity cosine (dlib)",
 }
 
@@ -38,6 +38,9 @@ def table(results: list[SelfDriving]) -> str:
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     ratios = [f"{getattr(mean[0], n) / getattr(mean[1], n):.2f}" for n in names]
     lines.append("| model : repeated | " + " | ".join(ratios) + " |")
+    model, repeated = frechet(results)
+    lines.append("")
+    lines.append(f"Fréchet distance (EfficientNet-Lite0), all clips: {model:.2f} / {repeated:.2f}")
     return "\n".join(lines)
 
 
@@ -69,11 +72,13 @@ def main() -> None:
     text = table(results)
     print(text)
     if args.json:
-        args.json.write_text(json.dumps([asdict(r) for r in results], indent=1))
+        plain = [{k: v for k, v in asdict(r).items() if k != "features"} for r in results]
+        args.json.write_text(json.dumps(plain, indent=1))
     if args.markdown:
         page = args.markdown.read_text()
-        head, rest = page.split(BEGIN)
-        args.markdown.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+        begin, end = (f"<!-- self-driving {args.model}: {edge} -->" for edge in ("begin", "end"))
+        head, rest = page.split(begin)
+        args.markdown.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 from skimage import data
 
 import countenance as cn
-from countenance.errors import MotionSpaceMismatch, UnknownName, WeightsDamaged
+from countenance.errors import MotionSpaceMismatch, UnknownName, WeightsDamaged, WeightsMissing
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import FLAME, get_space
 from countenance.portrait.portrait import Portrait
@@ -25,7 +25,10 @@ from countenance.trackers.portraits import portrait_from_image
 
 @pytest.fixture(scope="module", params=renderer_names())
 def renderer(request: pytest.FixtureRequest) -> Any:
-    return load_renderer(request.param)
+    try:
+        return load_renderer(request.param)
+    except WeightsMissing as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")

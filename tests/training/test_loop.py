@@ -114,6 +114,17 @@ def test_a_run_of_another_network_is_not_resumed(data: Path, tmp_path: Path) -> 
         trained(other, data, tmp_path / "run")
 
 
+def test_a_run_can_start_from_the_weights_of_another(data: Path, tmp_path: Path) -> None:
+    first = trained(debug(), data, tmp_path / "first")
+    recipe = with_loop(steps=1, learning_rate=0.0)
+    again = trained(recipe, data, tmp_path / "second", init=first.weights)
+    one, other = (from_file(o.weights).network.state_dict() for o in (first, again))
+    assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one)
+    with pytest.raises(WeightsDamaged):
+        other_size = replace(debug(), network=replace(debug().network, edit_width=6))
+        trained(other_size, data, tmp_path / "third", init=first.weights)
+
+
 def test_a_dataset_of_another_space_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(MotionSpaceMismatch):
         trained(replace(debug(), network=paper().network), data, tmp_path / "run")

@@ -29,6 +29,8 @@ class Train:
     """Folder of the run."""
     preset: Literal["paper", "lite", "debug"] = "lite"
     """paper: as published. lite: small, for arkit motion. debug: tiny, to try things out."""
+    init: Path | None = None
+    """Weights to start a new run from: the .safetensors file of another run with the same preset."""
     max_minutes: float | None = None
     """Stop after this time; resume with the same command."""
     steps: int | None = None
@@ -61,6 +63,7 @@ class Train:
             self._recipe(),
             self.data,
             self.output,
+            init=self.init,
             max_minutes=self.max_minutes,
             devices=self.devices,
             accelerator=self.accelerator,

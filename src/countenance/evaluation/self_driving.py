@@ -21,6 +21,7 @@ from countenance.evaluation.metrics.motion import (
     landmark_distance_percent,
     pose_error_deg,
 )
+from countenance.evaluation.metrics.perceptual import features_lite0, frechet_lite0, perceptual_lite0
 from countenance.evaluation.metrics.pixels import psnr, ssim
 from countenance.media.video import VideoReader
 from countenance.renderers.renderer import Renderer
@@ -37,6 +38,7 @@ class Scores:
     landmark_distance_percent: float
     psnr: float
     ssim: float
+    perceptual_lite0: float
     identity_cosine_dlib: float
 
 
@@ -50,6 +52,8 @@ class SelfDriving:
         lost: how many results showed no face to the tracker; left out of ``model``.
         model: the renderer's scores.
         repeated: those of the source frame repeated.
+        features: (N, 1280) each of the results, the truth and the source frame repeated, for
+            :func:`frechet`.
     """
 
     clip: str
@@ -57,6 +61,7 @@ class SelfDriving:
     lost: int
     model: Scores
     repeated: Scores
+    features: tuple[Doubles, Doubles, Doubles]
 
 
 def self_driving(clip: Path, renderer: Renderer[Any], tracker: Tracker, every: int = 3) -> SelfDriving:
@@ -66,13 +71,13 @@ def self_driving(clip: Path, renderer: Renderer[Any], tracker: Tracker, every: i
         clip: a video of one person.
         renderer: what is measured.
         tracker: of the renderer's motion space.
-        every: compare every n-th frame.
+        every: compare every n-th frame; all are tracked and rendered, since renderers look at neighbours.
 
     Raises:
         NoFaceFound: in no frame that is compared.
     """
     with VideoReader(clip) as video:
-        pictures = [frame.image for i, frame in enumerate(video.frames()) if i % every == 0]
+        pictures = [frame.image for frame in video.frames()]
     seen = [(picture, found[0]) for picture in pictures if (found := tracker.faces(picture))]
     if not seen:
         raise NoFaceFound(str(clip))
@@ -80,15 +85,33 @@ def self_driving(clip: Path, renderer: Renderer[Any], tracker: Tracker, every: i
     portrait = portrait_of_face(first_picture, first, tracker, renderer.spec.crop_scale)
     motion = tracker.motion(np.stack([face.coefficients for _, face in seen]), portrait.crop, 25.0)
     own = face_embedding(first_picture, first.box_px)
-    model, repeated, lost = [], [], 0
-    for frame, (truth, face) in zip(animate(portrait, motion, renderer), seen, strict=True):
+    model, repeated, features, lost = [], [], [], 0
+    for i, (frame, (truth, face)) in enumerate(zip(animate(portrait, motion, renderer), seen, strict=True)):
+        if i % every:
+            continue
         again = tracker.faces(frame.image)
         if not again:
             lost += 1
             continue
         model.append(_scores(frame.image, again[0], truth, face, own))
         repeated.append(_scores(first_picture, first, truth, face, own))
-    return SelfDriving(clip.name, len(seen), lost, mean_scores(model), mean_scores(repeated))
+        features.append((features_lite0(frame.image), features_lite0(truth)))
+    still = np.tile(features_lite0(first_picture), (len(features), 1))
+    results, truths = (np.stack(column) for column in zip(*features, strict=True))
+    return SelfDriving(
+        clip.name,
+        len(features) + lost,
+        lost,
+        mean_scores(model),
+        mean_scores(repeated),
+        (results, truths, still),
+    )
+
+
+def frechet(results: list[SelfDriving]) -> tuple[float, float]:
+    """Fréchet distance (EfficientNet-Lite0) to the truth over all clips: of the model, of the source repeated."""
+    model, truth, still = (np.concatenate([r.features[k] for r in results]) for k in range(3))
+    return frechet_lite0(model, truth), frechet_lite0(still, truth)
 
 
 def mean_scores(scores: list[Scores]) -> Scores:
@@ -104,5 +127,6 @@ def _scores(picture: Image, found: Face, truth: Image, face: Face, own: Doubles)
         landmark_distance_percent(found.landmarks_px, face.landmarks_px),
         psnr(picture, truth),
         ssim(picture, truth),
+        perceptual_lite0(picture, truth),
         identity_cosine_dlib(face_embedding(picture, found.box_px), own),
     )

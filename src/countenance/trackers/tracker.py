@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -83,25 +83,21 @@ class Tracker(Protocol):
         ...
 
 
-def bridged(rows: Sequence[Floats | None]) -> tuple[Floats, Mask]:
-    """Fills gaps by straight lines between neighbours (ends repeat), and says where there were none.
+def bridged(rows: Floats, observed: Mask) -> Floats:
+    """Fills gaps by straight lines between neighbours; ends repeat.
 
     Args:
-        rows: T arrays of one shape, None where nothing was seen; at least one array.
+        rows: (T, D); what stands where nothing was seen does not matter.
+        observed: (T,) True where something was seen, at least once.
 
     Returns:
-        (T, ...) float32 and (T,) bool, True where something was seen.
+        (T, D) float32.
     """
-    observed = np.array([row is not None for row in rows])
     seen = np.flatnonzero(observed)
-    first = next(row for row in rows if row is not None)
-    filled = np.empty((len(rows), *first.shape), np.float32)
-    for i, row in enumerate(rows):
-        if row is not None:
-            filled[i] = row
+    filled = np.array(rows, np.float32)
     for i in np.flatnonzero(~observed).tolist():
         after = int(np.searchsorted(seen, i))
         left, right = int(seen[max(after - 1, 0)]), int(seen[min(after, len(seen) - 1)])
         share = (i - left) / (right - left) if right > left else 0.0
         filled[i] = filled[left] + np.clip(share, 0, 1) * (filled[right] - filled[left])
-    return filled, observed
+    return filled

@@ -24,6 +24,7 @@ from countenance.data.pairs import PairSampler, as_batch
 from countenance.errors import BadValue, DependencyMissing, TrainingDiverged
 from countenance.training.checkpoint import LAST, load_checkpoint, restore_rng, rng_state, save_checkpoint
 from countenance.training.recipe import Batch, LoopConfig, Recipe
+from countenance.weights.weight_files import fill, read_weights
 
 WEIGHTS = "weights.safetensors"
 Report = Callable[[int, dict[str, float]], None]
@@ -64,6 +65,7 @@ def train(
     data: Path,
     run: Path,
     *,
+    init: Path | None = None,
     max_minutes: float | None = None,
     devices: int = 1,
     accelerator: str = "auto",
@@ -75,6 +77,7 @@ def train(
         recipe: of the model.
         data: a prepared dataset.
         run: folder of the run; made if need be. A ``last.pt`` in it is resumed.
+        init: weights to start from, exported by a run of the same network; not used when a run is resumed.
         max_minutes: stop after this time; the run can be resumed.
         devices: processes; on CPUs they talk through gloo.
         accelerator: "auto", "cpu" or "cuda".
@@ -83,7 +86,7 @@ def train(
     Raises:
         DatasetUnreadable: no dataset.
         DependencyMissing: Lightning Fabric or TensorBoard.
-        WeightsDamaged: ``last.pt`` is damaged, or of another recipe.
+        WeightsDamaged: ``last.pt`` or ``init`` is damaged, or of another network.
         OutputUnwritable: ``run`` can't be written.
         TrainingDiverged: the loss is not finite.
     """
@@ -97,13 +100,15 @@ def train(
         accelerator=accelerator, devices=devices, strategy=strategy, precision=recipe.loop.precision
     )
     fabric.launch()
-    return _Run(fabric, recipe, data, run, report).go(max_minutes)
+    return _Run(fabric, recipe, data, run, init, report).go(max_minutes)
 
 
 class _Run:
     """The objects of one run, made in the order in which they need each other."""
 
-    def __init__(self, fabric: Any, recipe: Recipe, data: Path, run: Path, report: Report) -> None:
+    def __init__(
+        self, fabric: Any, recipe: Recipe, data: Path, run: Path, init: Path | None, report: Report
+    ) -> None:
         loop = recipe.loop
         self.fabric, self.recipe, self.loop, self.report = fabric, recipe, loop, report
         self.folder = run
@@ -113,6 +118,8 @@ class _Run:
         dataset = Dataset(data, "train", loop.memory_gb)
         network = recipe.build(dataset)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if init is not None and not (run / LAST).is_file():
+            fill(network, read_weights(init).tensors, init)
         optimizer = torch.optim.Adam(network.parameters(), lr=loop.learning_rate, betas=loop.betas)
         self.ema = copy.deepcopy(network).eval().requires_grad_(False).to(fabric.device)
         self.network, self.optimizer = fabric.setup(network, optimizer)
