@@ -120,8 +120,8 @@ def test_a_run_can_start_from_the_weights_of_another(data: Path, tmp_path: Path)
     again = trained(recipe, data, tmp_path / "second", init=first.weights)
     one, other = (from_file(o.weights).network.state_dict() for o in (first, again))
     assert all(torch.allclose(one[name], other[name], atol=1e-3) for name in one)
+    other_size = replace(debug(), network=replace(debug().network, edit_width=6))
     with pytest.raises(WeightsDamaged):
-        other_size = replace(debug(), network=replace(debug().network, edit_width=6))
         trained(other_size, data, tmp_path / "third", init=first.weights)
 
 

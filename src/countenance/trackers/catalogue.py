@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
-from countenance.errors import UnknownName
+from countenance.errors import DependencyMissing, UnknownName, WeightsMissing
 from countenance.trackers.tracker import Tracker
 
 
@@ -15,8 +16,25 @@ def _mediapipe() -> Tracker:
     return MediaPipeTracker(require_asset(FACE_LANDMARKER))
 
 
-TRACKERS: dict[str, Callable[[], Tracker]] = {"mediapipe": _mediapipe}
-_BY_SPACE = {"arkit": "mediapipe"}
+def _deep3d() -> Tracker:
+    if find_spec("torch") is None:
+        raise DependencyMissing("torch", "torch", "tracker 'deep3d'")
+    from countenance.trackers.deep3d_tracker import Deep3DTracker
+    from countenance.weights.assets import assets_folder
+
+    paths = [assets_folder() / name for name in _DEEP3D_FILES]
+    for path, original in zip(paths, _DEEP3D_FILES.values(), strict=True):
+        if not path.is_file():
+            fix = (
+                f"get {original} as github.com/sicxu/Deep3DFaceRecon_pytorch describes and save it as {path}"
+            )
+            raise WeightsMissing(path.name, fix)
+    return Deep3DTracker(_mediapipe(), *paths)
+
+
+_DEEP3D_FILES = {"deep3d.pth": "epoch_20.pth", "similarity_Lm3D_all.mat": "similarity_Lm3D_all.mat"}
+TRACKERS: dict[str, Callable[[], Tracker]] = {"mediapipe": _mediapipe, "deep3d": _deep3d}
+_BY_SPACE = {"arkit": "mediapipe", "bfm": "deep3d"}
 
 
 def load_tracker(name: str = "mediapipe") -> Tracker:

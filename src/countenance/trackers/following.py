@@ -29,7 +29,7 @@ def follow_face(
         NoFaceFound: in no frame.
         FaceNotThere: fewer faces than ``face``.
     """
-    rows, boxes = _Rows(tracker.space.size), _Rows(4)
+    rows, boxes = _Rows(), _Rows()
     observed: list[bool] = []
     first = None
     for seen in tracker.follow(frames, face):
@@ -46,13 +46,23 @@ def follow_face(
 class _Rows:
     """Rows of numbers, packed: as separate arrays ten minutes of them take three times the memory."""
 
-    def __init__(self, size: int) -> None:
-        self._size, self._numbers = size, array("f")
+    def __init__(self) -> None:
+        self._numbers, self._size, self._empty = array("f"), 0, 0
 
     def append(self, row: Floats | None) -> None:
         """Add a row; None adds zeros."""
-        self._numbers.frombytes((np.zeros(self._size) if row is None else row).astype(np.float32).tobytes())
+        if row is None:
+            self._empty += 1
+            return
+        self._size = len(row)
+        self._flush()
+        self._numbers.frombytes(np.asarray(row, np.float32).tobytes())
 
     def array(self) -> Floats:
-        """(T, size)."""
+        """(T, D); at least one row must have been given."""
+        self._flush()
         return np.frombuffer(self._numbers, np.float32).reshape(-1, self._size)
+
+    def _flush(self) -> None:
+        self._numbers.frombytes(bytes(4 * self._size * self._empty))
+        self._empty = 0
