@@ -1,9 +1,10 @@
 """How fast it is, in one run: tracking, rendering, end to end, start-up; and whether memory stays flat.
 
-    python benchmarks/speed.py [--seconds 10] [--long] [--json FILE] [--markdown docs/results.md]
+    python benchmarks/speed.py [--seconds 10] [--json FILE] [--markdown docs/results.md]
+    python benchmarks/speed.py --memory [--json FILE] [--markdown docs/results.md]
 
-The driver is the astronaut, animated by the motion that the package ships, at 512 x 512. `--long` repeats it to 10
-minutes and compares peak memory with the short run (each in a process of its own).
+The driver is the astronaut, animated by the motion that the package ships, at 512 x 512. `--memory` repeats it to 10
+minutes and compares the peak with that of the short run, each in a process of its own; it takes about 10 minutes.
 """
 
 from __future__ import annotations
@@ -36,8 +37,6 @@ from countenance.production import load_portrait, track, write_video
 from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.geometric.renderer import render_frame
 from countenance.trackers.catalogue import load_tracker
-
-BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
 
 
 def shipped_motion() -> Motion:
@@ -152,8 +151,20 @@ def child(portrait: Path, seconds: float) -> None:
         print(json.dumps(end_to_end(portrait, Path(made.stdout.splitlines()[-1]), Path(folder) / "out.mp4")))
 
 
-def measure(seconds: float, long: bool) -> dict[str, float]:
-    """All figures."""
+def measure_memory(seconds: float) -> dict[str, float]:
+    """Peak memory of a short and of a long run."""
+    with tempfile.TemporaryDirectory() as name:
+        portrait = portrait_file(Path(name))
+        short, long = (in_own_process(portrait, length)["peak_mb"] for length in (seconds, 600))
+    return {
+        f"peak memory, {seconds:g} s driver, MB": short,
+        "peak memory, 600 s driver, MB": long,
+        "difference, MB": long - short,
+    }
+
+
+def measure(seconds: float) -> dict[str, float]:
+    """Times."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         portrait = portrait_file(folder)
@@ -164,12 +175,7 @@ def measure(seconds: float, long: bool) -> dict[str, float]:
             "H.264 encoding at 512 x 512, ms a frame": encode_alone(folder),
             "end to end at 512 x 512, frames/s": short["fps_end_to_end"],
             "`countenance --help`, s": start_up(),
-            f"peak memory, {seconds:g} s driver, MB": short["peak_mb"],
         }
-        if long:
-            minutes = in_own_process(portrait, 600)
-            figures["peak memory, 600 s driver, MB"] = minutes["peak_mb"]
-            figures["end to end, 600 s driver, frames/s"] = minutes["fps_end_to_end"]
     return figures
 
 
@@ -179,7 +185,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of the driver")
-    parser.add_argument("--long", action="store_true", help="also a 10-minute driver (about 10 minutes)")
+    parser.add_argument("--memory", action="store_true", help="memory with a 10-minute driver, and no times")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path, help="file whose marked section is replaced")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
@@ -187,17 +193,20 @@ def main() -> None:
     if args.child:
         child(args.child, args.seconds)
         return
-    figures = measure(args.seconds, args.long)
+    figures = measure_memory(args.seconds) if args.memory else measure(args.seconds)
+    section = "memory" if args.memory else "speed"
     machine = f"{os.cpu_count()} CPU cores, {platform.machine()}, Python {platform.python_version()}"
-    lines = [f"`python benchmarks/speed.py`, {machine}:", "", "| | |", "| --- | --- |"]
+    command = "python benchmarks/speed.py" + " --memory" * args.memory
+    lines = [f"`{command}`, {machine}:", "", "| | |", "| --- | --- |"]
     text = "\n".join(lines + [f"| {name} | {value:.2f} |" for name, value in figures.items()])
     print(text)
     if args.json:
         args.json.write_text(json.dumps({"machine": machine, **figures}, indent=1))
     if args.markdown:
         page = args.markdown.read_text()
-        head, rest = page.split(BEGIN)
-        args.markdown.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+        begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
+        head, rest = page.split(begin)
+        args.markdown.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}")
 
 
 if __name__ == "__main__":
