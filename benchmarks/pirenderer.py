@@ -2,8 +2,8 @@
 
     python benchmarks/pirenderer.py [--repeat 5] [--device cpu] [--json FILE] [--markdown docs/results.md]
 
-Plain: the whole network anew for every frame, eager float32, default memory layout. Ours: channels-last, the source encoded
-once. Weights are random for the published size, whose checkpoint is not ours to ship; times do not depend on them.
+Plain: the whole network anew for every frame, eager float32, default memory layout. Ours: channels-last, the source
+encoded once. Weights are random: times do not depend on them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,15 +64,18 @@ class Edit:
     def _still(self, source: Path, output: Path) -> dict[str, Any]:
         from countenance.cli.settings import parse_settings
         from countenance.media.images import check_image_output
-        from countenance.motion.spaces import ARKIT
+        from countenance.motion.spaces import get_space
         from countenance.portrait.crop import Crop
         from countenance.production import edited, load_portrait, write_marked_image
         from countenance.renderers.catalogue import load_renderer
+        from countenance.trackers.catalogue import tracker_for
 
         check_image_output(output)
-        changes = parse_settings(self.settings, ARKIT)
         renderer = load_renderer(self.model)
-        portrait = load_portrait(source, face=self.face, crop_scale=renderer.spec.crop_scale)
+        spec = renderer.spec
+        changes = parse_settings(self.settings, get_space(spec.motion_space))
+        tracker = tracker_for(spec.motion_space)
+        portrait = load_portrait(source, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
         image = edited(portrait, renderer, changes)
         if self.crop:
             image = Crop.around(portrait.box_px).cut(image)
@@ -85,23 +88,26 @@ class Edit:
         from countenance.cli.settings import parse_settings, parse_sweep
         from countenance.media.writer import check_output
         from countenance.motion.interpolation import sweep
-        from countenance.motion.spaces import ARKIT
+        from countenance.motion.spaces import get_space
         from countenance.portrait.crop import Crop
         from countenance.production import load_portrait, with_changes, write_video
         from countenance.renderers.catalogue import load_renderer
+        from countenance.trackers.catalogue import tracker_for
 
         check_output(output)
-        name, start, stop = parse_sweep(self.sweep or "", ARKIT)
-        changes = parse_settings(self.settings, ARKIT)
         renderer = load_renderer(self.model)
-        portrait = load_portrait(source, face=self.face, crop_scale=renderer.spec.crop_scale)
-        swept = sweep(ARKIT, name, start, stop, self.seconds, self.fps)
+        spec, space = renderer.spec, get_space(renderer.spec.motion_space)
+        name, start, stop = parse_sweep(self.sweep or "", space)
+        changes = parse_settings(self.settings, space)
+        tracker = tracker_for(space.name)
+        portrait = load_portrait(source, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
+        swept = sweep(space, name, start, stop, self.seconds, self.fps)
         base = with_changes(portrait.motion, changes).still(len(swept))
-        column = ARKIT.index(name)
+        column = space.index(name)
         values = base.values.copy()
-        pose = ARKIT.coefficients[column].region == "pose"
+        pose = space.coefficients[column].region == "pose"
         values[:, column] = swept.values[:, column] + (base.values[:, column] if pose else 0)
-        frames = animate(portrait, type(base)(values, ARKIT, self.fps), renderer)
+        frames = animate(portrait, replace(base, values=values, fps=self.fps), renderer)
         written = write_video(
             output,
             bar(frames, f"rendering {output.name}", len(swept)),
