@@ -86,7 +86,8 @@ def test_the_first_stage_leaves_the_editing_network_alone(data: Path, tmp_path: 
 
 def test_accumulation_gives_the_same_gradient(data: Path, tmp_path: Path) -> None:
     for name, parts in (("one", 1), ("two", 2)):
-        trained(with_loop(steps=1, batch_size=8, accumulate=parts, learning_rate=1e-2), data, tmp_path / name)
+        recipe = with_loop(steps=1, batch_size=8, accumulate=parts, learning_rate=1e-2)
+        trained(replace(recipe, imagined_weight=0.0), data, tmp_path / name)  # those are drawn for each part
     one, two = weights_of(tmp_path / "one", "optimizer"), weights_of(tmp_path / "two", "optimizer")
     first, second = one["state"][0]["exp_avg"], two["state"][0]["exp_avg"]  # type: ignore[index]
     torch.testing.assert_close(first, second, rtol=0.2, atol=2e-3)
@@ -143,21 +144,39 @@ def test_an_odd_batch_is_refused() -> None:
         with_loop(batch_size=6, accumulate=2)
 
 
+_SCRIPT = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from countenance.renderers.pirenderer.recipe import debug
+from countenance.training.loop import train
+
+if __name__ == "__main__":
+    data, run, devices, imagined = sys.argv[1:]
+    recipe = replace(debug(), warp_only=0, imagined_weight=float(imagined))
+    recipe = replace(recipe, loop=replace(recipe.loop, steps=2, batch_size=8))
+    train(recipe, Path(data), Path(run), devices=int(devices), accelerator="cpu")
+"""
+
+
+def in_processes(data: Path, run: Path, devices: int, imagined: float) -> None:
+    script = run.with_suffix(".py")
+    script.write_text(_SCRIPT)
+    command = [sys.executable, str(script), str(data), str(run), str(devices), str(imagined)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+
+
 def test_two_processes_agree(data: Path, tmp_path: Path) -> None:
     """Gloo on one machine: both see other pairs, and their averaged gradient is that of one process with all."""
-    script = tmp_path / "two.py"
-    script.write_text(
-        "import sys\nfrom dataclasses import replace\nfrom pathlib import Path\n"
-        "from countenance.renderers.pirenderer.recipe import debug\nfrom countenance.training.loop import train\n"
-        "if __name__ == '__main__':\n"
-        "    recipe = replace(debug(), warp_only=0, loop=replace(debug().loop, steps=2, batch_size=8))\n"
-        "    train(recipe, Path(sys.argv[1]), Path(sys.argv[2]), devices=int(sys.argv[3]), accelerator='cpu')\n"
-    )
-    for name, devices in (("one", "1"), ("two", "2")):
-        command = [sys.executable, str(script), str(data), str(tmp_path / name), devices]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        assert ran.returncode == 0, ran.stderr[-2000:]
+    for name, devices in (("one", 1), ("two", 2)):
+        in_processes(data, tmp_path / name, devices, imagined=0)
     one, two = weights_of(tmp_path / "one"), weights_of(tmp_path / "two")
     close = [torch.allclose(one[name], two[name], atol=2e-3) for name in one]
     assert sum(close) > 0.9 * len(close)
+
+
+def test_two_processes_with_two_calls_of_the_network_a_step(data: Path, tmp_path: Path) -> None:
+    in_processes(data, tmp_path / "two", 2, imagined=1)
+    assert torch.load(tmp_path / "two" / LAST, weights_only=True)["step"] == 2

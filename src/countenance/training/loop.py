@@ -197,6 +197,7 @@ class _Run:
             pin_memory=fabric.device.type == "cuda",
             multiprocessing_context="fork" if loop.workers else None,
             worker_init_fn=_quiet_worker,
+            generator=torch.Generator(),  # else it draws a number of ours, and a resumed run differs
         )
         return iter(loader)
 

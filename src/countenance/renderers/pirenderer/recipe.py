@@ -123,7 +123,7 @@ class PIRendererRecipe:
             pairs = _landmark_pairs(torch.cat([own[:, 0], own[:, 1]]), torch.cat([own[:, 1], own[:, 0]]))
             terms["landmark"] = self.landmark_weight * landmark_distance(rendered.flow, *pairs)
         if self.imagined_weight:
-            terms["imagined"] = self.imagined_weight * self._imagined_distance(network, batch)
+            terms["imagined"] = self.imagined_weight * self._imagined_distance(network, batch, step)
         if self.pixel_weight:
             terms["pixel"] = self.pixel_weight * (result - target).abs().mean()
         return {**terms, "total": torch.stack(list(terms.values())).sum()}
@@ -145,13 +145,20 @@ class PIRendererRecipe:
         """Weights for :mod:`countenance.renderers.pirenderer.renderer`, fp16."""
         save_weights(path, network, MODEL, self.network, notes, half=True)
 
-    def _imagined_distance(self, network: nn.Module, batch: Batch) -> Tensor:
-        """Landmark distance of each pair's first frame, driven by a changed copy of its own motion."""
+    def _imagined_distance(self, network: nn.Module, batch: Batch, step: int) -> Tensor:
+        """Landmark distance of each pair's first frame, driven by a changed copy of its own motion.
+
+        The network is called inside the wrapper that adds up gradients over processes, which allows one call a step;
+        it adds up the gradients of both calls.
+        """
+        bare = getattr(network, "module", network)
         own = batch["own"][:, 0]
-        driving = imagined_motion(own)
+        driving = imagined_motion(own, torch.Generator().manual_seed(self.loop.seed + step))
         source = (batch["pictures"][:, 0].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         window = driving[:, :, None].expand(-1, -1, self.network.window)
-        rendered: Rendered = network(source, window, own if self.network.source_motion else None, "warp")
+        number = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(self.loop.precision)
+        with torch.autocast(own.device.type, number, enabled=number is not None):
+            rendered: Rendered = bare(source, window, own if self.network.source_motion else None, "warp")
         return landmark_distance(rendered.flow, *_landmark_pairs(own, driving))
 
     def _both_directions(
@@ -195,15 +202,16 @@ def _landmark_pairs(source: Tensor, driving: Tensor) -> tuple[Tensor, Tensor, Te
     return places, way, visible
 
 
-def imagined_motion(own: Tensor) -> Tensor:
+def imagined_motion(own: Tensor, generator: torch.Generator) -> Tensor:
     """``arkit`` coefficients (B, 58) with every seventh weight drawn anew and the pose changed a little."""
     shapes = len(ARKIT_SHAPES)
     changed = own.clone()
-    drawn = torch.rand(len(own), shapes) < 1 / 7
-    weights = torch.rand(len(own), shapes) * 0.9
+    drawn = torch.rand(len(own), shapes, generator=generator) < 1 / 7
+    weights = torch.rand(len(own), shapes, generator=generator) * 0.9
     changed[:, :shapes] = torch.where(drawn.to(own.device), weights.to(own.device), own[:, :shapes])
     spread = torch.tensor([0.2, 0.12, 0.12, 0.03, 0.03, 0.05])  # yaw, pitch, roll, x, y, logScale
-    changed[:, shapes:] += (torch.randn(len(own), len(spread)) * spread).to(own.device)
+    offsets = torch.randn(len(own), len(spread), generator=generator) * spread
+    changed[:, shapes:] += offsets.to(own.device)
     return changed
 
 
