@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from countenance.arrays import Image
 from countenance.atomic import check_writable, replacing, replacing_folder
@@ -82,6 +83,7 @@ class VideoWriter:
         self._path, self._size, self._metadata = path, (height, width), dict(metadata or {})
         self._rate = Fraction(fps).limit_denominator(1001 * 30)
         self._audio, self._preset, self._crf = audio, preset, crf
+        self._to_yuv = VideoReformatter()  # kept: a frame's own would set up its tables anew each time
         self._count = 0
         self._stack = ExitStack()
         self._container: Any = None
@@ -151,8 +153,12 @@ class VideoWriter:
                 if height % 2 or width % 2
                 else image
             )
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24").reformat(
-                format="yuv420p", dst_colorspace="ITU709", src_color_range="JPEG", dst_color_range="MPEG"
+            frame = self._to_yuv.reformat(
+                av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24"),
+                format="yuv420p",
+                dst_colorspace="ITU709",
+                src_color_range="JPEG",
+                dst_color_range="MPEG",
             )
             frame.colorspace, frame.color_range = 1, 1
         frame.pts, frame.time_base = self._count, 1 / self._rate
