@@ -17,9 +17,9 @@ from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, BFM
 from countenance.portrait.crop import Crop
 from countenance.portrait.portrait import Portrait
+from countenance.renderers.blocks.flow import sampling_positions, warp
 from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.pirenderer.config import PIRendererConfig, debug, lite
-from countenance.renderers.pirenderer.flow import sampling_positions, warp
 from countenance.renderers.pirenderer.network import PIRenderer
 from countenance.renderers.pirenderer.renderer import PIRendererRenderer, from_file, packed_windows
 from countenance.weights.weight_files import save_weights
@@ -96,6 +96,15 @@ def test_a_zero_flow_is_the_identity_in_the_lite_network_only() -> None:
     assert (warp(picture, still, exact=False) - picture).abs().max() > 0.1
 
 
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_a_flow_that_is_no_number_is_not_sampled(exact: bool, number: float) -> None:
+    """PyTorch's kernel would read far outside the picture."""
+    flow = torch.zeros(1, 2, 16, 16)
+    flow[0, 0, 3] = number
+    assert warp(torch.zeros(1, 3, 32, 32), flow, exact).isnan().all()
+
+
 def test_flow_points_to_where_the_picture_comes_from() -> None:
     picture = torch.zeros(1, 1, 8, 8)
     picture[0, 0, 2, 5] = 1
@@ -153,7 +162,7 @@ def test_the_lite_network_is_what_the_readme_says() -> None:
     network = PIRenderer(lite()).eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, 256, 256), torch.zeros(1, 58, 27), torch.zeros(1, 58))
-    assert 2.5e9 < counter.get_total_flops() < 3.5e9
+    assert counter.get_total_flops() == pytest.approx(3.5e9, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from countenance.errors import WeightsDamaged, WeightsMissing
+from countenance.renderers.blocks.flow import resized_positions, sampling_positions, warp
 from countenance.renderers.pirenderer.config import paper
-from countenance.renderers.pirenderer.flow import resized_positions, sampling_positions, warp
 from countenance.renderers.pirenderer.network import PIRenderer
 from countenance.renderers.pirenderer.official import from_official_names, load_official, renamed_official
 
@@ -143,4 +143,4 @@ def test_a_descriptor_of_one_frame() -> None:
 
     network = PIRenderer(replace(debug(), window=1))
     z = network.latent(torch.zeros(2, 58, 1), torch.zeros(2, 58))
-    assert z.shape == (2, 8)
+    assert z.shape == (2, 8 + 12), "the latent vector, and two poses for the rigid start"

@@ -53,7 +53,7 @@ def test_what_a_run_leaves(data: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     outcome = trained(debug(), data, tmp_path / "run", report=lambda step, figures: seen.append(step))
     assert seen == [1, 2, 3, 4, 5, 6]
-    assert set(outcome.figures) == {"warp", "final", "pixel", "landmark", "imagined", "total"}
+    assert set(outcome.figures) == {"warp", "final", "pixel", "landmark", "parts", "imagined", "total"}
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
         "last.pt",
         "tensorboard",

@@ -14,7 +14,6 @@ import numpy as np
 
 from countenance.animation import animate
 from countenance.arrays import Doubles, Image
-from countenance.errors import NoFaceFound
 from countenance.evaluation.metrics.identity import face_embedding, identity_cosine_dlib
 from countenance.evaluation.metrics.motion import (
     expression_error_arkit,
@@ -23,7 +22,7 @@ from countenance.evaluation.metrics.motion import (
 )
 from countenance.evaluation.metrics.perceptual import features_lite0, frechet_lite0, perceptual_lite0
 from countenance.evaluation.metrics.pixels import psnr, ssim
-from countenance.media.video import VideoReader
+from countenance.evaluation.tracked_clip import tracked_clip
 from countenance.renderers.renderer import Renderer
 from countenance.trackers.portraits import portrait_of_face
 from countenance.trackers.tracker import Face, Tracker
@@ -76,17 +75,14 @@ def self_driving(clip: Path, renderer: Renderer[Any], tracker: Tracker, every: i
     Raises:
         NoFaceFound: in no frame that is compared.
     """
-    with VideoReader(clip) as video:
-        pictures = [frame.image for frame in video.frames()]
-    seen = [(picture, found[0]) for picture in pictures if (found := tracker.faces(picture))]
-    if not seen:
-        raise NoFaceFound(str(clip))
-    first_picture, first = seen[0]
+    tracked = tracked_clip(clip, tracker)
+    first_picture, first = tracked.pictures[0], tracked.faces[0]
     portrait = portrait_of_face(first_picture, first, tracker, renderer.spec.crop_scale)
-    motion = tracker.motion(np.stack([face.coefficients for _, face in seen]), portrait.crop, 25.0)
+    motion = tracker.motion(np.stack([face.coefficients for face in tracked.faces]), portrait.crop, 25.0)
     own = face_embedding(first_picture, first.box_px)
     model, repeated, features, lost = [], [], [], 0
-    for i, (frame, (truth, face)) in enumerate(zip(animate(portrait, motion, renderer), seen, strict=True)):
+    frames = animate(portrait, motion, renderer)
+    for i, (frame, truth, face) in enumerate(zip(frames, tracked.pictures, tracked.faces, strict=True)):
         if i % every:
             continue
         again = tracker.faces(frame.image)

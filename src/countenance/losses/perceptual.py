@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
@@ -55,13 +55,13 @@ class PerceptualLoss(nn.Module):
             wanted = self.features(target)
         return self.distance(self.features(picture), wanted)
 
-    def features(self, picture: Tensor) -> Features:
-        """Features at all scales; a target's can be computed once and compared with several pictures."""
-        prepared, features = self.backbone.prepare(picture), {}
-        for scale in range(max(self.scales) + 1):
+    def features(self, picture: Tensor, scales: Collection[int] = ()) -> Features:
+        """Features at ``scales``, or at this loss's; a target's can be computed once for several losses."""
+        prepared, features, scales = self.backbone.prepare(picture), {}, scales or self.scales
+        for scale in range(max(scales) + 1):
             if scale:
                 prepared = halved(prepared)
-            if scale in self.scales:
+            if scale in scales:
                 features[scale] = self.backbone(prepared)
         return features
 

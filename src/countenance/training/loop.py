@@ -131,7 +131,7 @@ class _Run:
     def go(self, max_minutes: float | None) -> Outcome:
         """Train until the steps or the minutes are used up, or a signal comes."""
         began, before = time.monotonic(), self.minutes
-        sums: dict[str, float] = {}
+        sums, first = dict[str, float](), self.step
         with _interruptible() as interrupted, self._board() as board:
             while self.step < self.loop.steps and not self._all(interrupted):
                 rate = learning_rate(self.loop, self.step)
@@ -143,9 +143,9 @@ class _Run:
                 for name, value in losses.items():
                     sums[name] = sums.get(name, 0.0) + value
                 if self.step % self.loop.log_every == 0:
-                    self.figures = {name: total / self.loop.log_every for name, total in sums.items()}
+                    self.figures = {name: total / (self.step - first) for name, total in sums.items()}
                     self._log(board, rate)
-                    sums = {}
+                    sums, first = {}, self.step
                 if self.step % self.loop.sheet_every == 0 and board is not None:
                     picture = self.recipe.sheet(self.ema, batch)
                     board.add_image("sheet", picture, self.step, dataformats="HWC")

@@ -63,9 +63,11 @@ def warp(picture: Tensor, flow: Tensor, exact: bool) -> Tensor:
             network finds zeros there.
 
     Returns:
-        (B, C, H, W).
+        (B, C, H, W); NaN everywhere where the flow is not finite.
     """
     height, width = picture.shape[2:]
+    if not torch.jit.is_tracing() and not torch.isfinite(flow).all():
+        return torch.full_like(picture, torch.nan)  # sampling at NaN reads memory that is not the picture's
     if exact:
         positions = resized_flow_positions(flow, height, width)
     else:

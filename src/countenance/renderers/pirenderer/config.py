@@ -34,8 +34,10 @@ class PIRendererConfig:
         blend: the editing network paints over the warped picture through a mask (lite) instead of painting all
             of it (paper).
         coordinates: the warping network also sees where each pixel lies (lite; not in the paper).
+        rigid_start: the flow starts from that of a ball in the head's place, see
+            :mod:`countenance.renderers.pirenderer.rigid_head` (lite, ``arkit`` only; not in the paper).
         exact_grid: a zero flow samples the picture itself (lite); False is the published sampling, see
-            :mod:`countenance.renderers.pirenderer.flow`.
+            :mod:`countenance.renderers.blocks.flow`.
     """
 
     motion_space: str = "bfm"
@@ -58,6 +60,7 @@ class PIRendererConfig:
     source_motion: bool = False
     blend: bool = False
     coordinates: bool = False
+    rigid_start: bool = False
     exact_grid: bool = False
 
     def __post_init__(self) -> None:
@@ -66,6 +69,8 @@ class PIRendererConfig:
             raise BadValue(f"window is {self.window}; it must be 1 or an odd number from {shortest} on")
         if not 0 < self.warp_ups <= self.warp_levels:
             raise BadValue(f"warp_ups is {self.warp_ups}; it must be 1 to warp_levels = {self.warp_levels}")
+        if self.rigid_start and not (self.motion_space == "arkit" and self.source_motion and self.exact_grid):
+            raise BadValue("rigid_start needs motion_space 'arkit', source_motion and exact_grid")
 
     @property
     def radius(self) -> int:
@@ -109,6 +114,7 @@ def lite() -> PIRendererConfig:
         source_motion=True,
         blend=True,
         coordinates=True,
+        rigid_start=True,
         exact_grid=True,
     )
 
@@ -136,6 +142,7 @@ def debug(motion_channels: int = 58, motion_space: str = "arkit") -> PIRendererC
         source_motion=True,
         blend=True,
         coordinates=True,
+        rigid_start=True,
         exact_grid=True,
     )
 

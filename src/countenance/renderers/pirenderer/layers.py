@@ -15,8 +15,8 @@ def leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, SLOPE)
 
 
-class AdaIN(nn.Module):
-    """Adaptive instance normalisation (Eq. 3); the gain is 1 + gamma(z), so that gamma = 0 does nothing.
+class Modulation(nn.Module):
+    """A gain and a bias for each channel, from z; the gain is 1 + gamma(z), so that gamma = 0 does nothing.
 
     Args:
         channels: C of the feature maps.
@@ -30,10 +30,23 @@ class AdaIN(nn.Module):
         self.gamma = nn.Linear(hidden, channels)
         self.beta = nn.Linear(hidden, channels)
 
+    def gain_and_bias(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """z (B, D) -> (B, C), (B, C)."""
+        hidden = F.relu(self.shared(z))
+        return 1 + self.gamma(hidden), self.beta(hidden)
+
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """x (B, C, H, W), z (B, D) -> (B, C, H, W)."""
-        hidden = F.relu(self.shared(z))
-        gain, bias = 1 + self.gamma(hidden), self.beta(hidden)
+        gain, bias = self.gain_and_bias(z)
+        return torch.addcmul(bias[:, :, None, None], x, gain[:, :, None, None]).to(x.dtype)
+
+
+class AdaIN(Modulation):
+    """Adaptive instance normalisation (Eq. 3): :class:`Modulation` of features with mean 0 and variance 1."""
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """x (B, C, H, W), z (B, D) -> (B, C, H, W)."""
+        gain, bias = self.gain_and_bias(z)
         variance, mean = torch.var_mean(x, (2, 3), correction=0)
         scale = gain * torch.rsqrt(variance + _EPSILON)
         shift = bias - mean * scale

@@ -9,18 +9,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from countenance.renderers.blocks.flow import warp
 from countenance.renderers.pirenderer.config import PIRendererConfig
-from countenance.renderers.pirenderer.flow import warp
 from countenance.renderers.pirenderer.layers import (
     ConvDown,
     ConvNorm,
     LayerNorm2d,
+    Modulation,
     ResBlock,
     ResBlockUp,
     leaky,
 )
+from countenance.renderers.pirenderer.rigid_head import POSE, RigidHead, rigid_head, surface_encoding
 
 Stage = Literal["warp", "all"]
+_PLACE_CHANNELS = 17  # surface_encoding and the rigid flow
+_FIRST_TRUST = 2.0  # bias of the rigid flow's share: an untrained network takes sigmoid(2) = 88 % of it
 _FIRST_MASK = -3.0  # bias of an untrained blending mask: sigmoid(-3) = 5 % of the picture is painted over
 
 
@@ -28,7 +32,7 @@ class Rendered(NamedTuple):
     """What the network gives.
 
     Attributes:
-        flow: (B, 2, h, w), see :mod:`countenance.renderers.pirenderer.flow`.
+        flow: (B, 2, h, w), see :mod:`countenance.renderers.blocks.flow`.
         warped: (B, 3, H, W), the coarse picture in [-1, 1].
         picture: (B, 3, H, W) in [-1, 1]; None for ``stage="warp"``.
         paint: (B, 3, H, W) and (B, 1, H, W), colours and mask that ``picture`` blends over ``warped``; None
@@ -83,7 +87,11 @@ class WarpingNetwork(nn.Module):
             self.decoder.append(ResBlockUp(inputs, widths[level], z, hidden))
             inputs = 2 * widths[level]  # the encoder's features of this size follow the decoder's
         self.flow_norm = LayerNorm2d(inputs)
-        self.flow = nn.Conv2d(inputs, 2, kernel, padding=kernel // 2)
+        self.onto_head = OntoHead(inputs, inputs // 3, z, hidden) if config.rigid_start else None
+        outputs = 2
+        if self.onto_head is not None:
+            inputs, outputs = inputs + inputs // 3, 3
+        self.flow = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
 
     def features(self, picture: Tensor) -> Tensor:
         """The part that depends on the source alone: (B, 3, H, W) -> (B, C, H, W)."""
@@ -96,15 +104,42 @@ class WarpingNetwork(nn.Module):
             picture = torch.cat([picture, right, down], 1)
         return self.input(picture)  # type: ignore[no-any-return]
 
-    def forward(self, features: Tensor, z: Tensor) -> Tensor:
-        """:meth:`features`, z (B, C) -> (B, 2, h, w) flow in px of its own grid."""
+    def forward(self, features: Tensor, z: Tensor, poses: Tensor) -> Tensor:
+        """:meth:`features`, z (B, C), poses -> (B, 2, h, w) flow in px of its own grid.
+
+        With ``config.rigid_start`` poses are the driving and the source's (B, 12), and the network says how far the
+        rigid flow holds and what is to be added; else they are empty (B, 0).
+        """
         levels = [features]
         for down in self.encoder:
             levels.append(down(levels[-1], z))
         x = levels.pop()
         for up in self.decoder:
             x = torch.cat([up(x, z), levels.pop()], 1)
-        return self.flow(leaky(self.flow_norm(x)))  # type: ignore[no-any-return]
+        x = leaky(self.flow_norm(x))
+        if self.onto_head is None:
+            return self.flow(x)  # type: ignore[no-any-return]
+        rigid = rigid_head(poses[:, :6], poses[:, 6:], x.shape[2], x.shape[3])
+        outputs = self.flow(torch.cat([x, self.onto_head(x, rigid, z)], 1)).float()
+        flow: Tensor = rigid.flow * torch.sigmoid(outputs[:, 2:] + _FIRST_TRUST) + outputs[:, :2]
+        return flow
+
+
+class OntoHead(nn.Module):
+    """Features of where on the head each place lies, for the flow's last layer (lite; not in the paper)."""
+
+    def __init__(self, inputs: int, outputs: int, descriptor: int, hidden: int) -> None:
+        super().__init__()
+        self.conv_0 = nn.Conv2d(inputs + _PLACE_CHANNELS, outputs, 3, padding=1)
+        self.modulation_0 = Modulation(outputs, descriptor, hidden)
+        self.conv_1 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.modulation_1 = Modulation(outputs, descriptor, hidden)
+
+    def forward(self, x: Tensor, rigid: RigidHead, z: Tensor) -> Tensor:
+        """x (B, C, h, w) -> (B, C', h, w). Modulation follows the nonlinearity: a sum of places, weighted by z."""
+        place = torch.cat([surface_encoding(rigid.surface), rigid.flow / x.shape[3]], 1).to(x.dtype)
+        x = self.modulation_0(leaky(self.conv_0(torch.cat([x, place], 1))), z)
+        return self.modulation_1(leaky(self.conv_1(x)), z)  # type: ignore[no-any-return]
 
 
 class EditingNetwork(nn.Module):
@@ -173,7 +208,7 @@ class PIRenderer(nn.Module):
         self.editing = EditingNetwork(config)
 
     def latent(self, window: Tensor, own: Tensor | None = None) -> Tensor:
-        """z of motion descriptors.
+        """z of motion descriptors; with ``config.rigid_start`` followed by the driving and the source's pose (12).
 
         Args:
             window: (B, D, T) the driving motion around each frame.
@@ -185,7 +220,10 @@ class PIRenderer(nn.Module):
             if own is None:
                 raise ValueError("this network also needs the source's own motion")
             descriptor = torch.cat([descriptor, descriptor - (own[:, :, None] - mean) / std], 1)
-        return self.mapping(descriptor)  # type: ignore[no-any-return]
+        z: Tensor = self.mapping(descriptor)
+        if self.config.rigid_start and own is not None:
+            z = torch.cat([z, window[:, POSE, window.shape[2] // 2], own[:, POSE]], 1)
+        return z
 
     def source_features(self, source: Tensor) -> Tensor:
         """What the warping network computes of the source alone; once per person."""
@@ -198,15 +236,24 @@ class PIRenderer(nn.Module):
         Args:
             source: (B, 3, H, W) in [-1, 1]; H and W multiples of ``config.multiple``.
             features: of :meth:`source_features`.
-            z: (B, C).
+            z: of :meth:`latent`.
             stage: "warp" stops before the editing network (the first stage of training, Sec. 4).
         """
-        flow = self.warping(features, z)
+        flow = self.flow(features, z)
         warped = warp(source, flow, self.config.exact_grid)
         if stage == "warp":
             return Rendered(flow, warped, None)
-        picture, paint = self.editing(source, warped, z)
+        picture, paint = self.paint(source, warped, z)
         return Rendered(flow, warped, picture, paint)
+
+    def flow(self, features: Tensor, z: Tensor) -> Tensor:
+        """The warping network's part of :meth:`render`."""
+        channels = self.config.descriptor_channels
+        return self.warping(features, z[:, :channels], z[:, channels:])  # type: ignore[no-any-return]
+
+    def paint(self, source: Tensor, warped: Tensor, z: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """The editing network's part of :meth:`render`."""
+        return self.editing(source, warped, z[:, : self.config.descriptor_channels])  # type: ignore[no-any-return]
 
     def forward(
         self, source: Tensor, window: Tensor, own: Tensor | None = None, stage: Stage = "all"

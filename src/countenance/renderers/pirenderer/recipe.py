@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from countenance.arrays import Image
+from countenance.arrays import Floats, Image
 from countenance.data.dataset import Dataset
 from countenance.data.pairs import Augmentation
 from countenance.errors import MotionSpaceMismatch
+from countenance.face.mediapipe_model import mediapipe_model
+from countenance.face.mediapipe_topology import REGIONS
 from countenance.losses.backbones import load_backbone
+from countenance.losses.parts import part_crops
 from countenance.losses.perceptual import PerceptualLoss
 from countenance.motion.spaces import ARKIT_SHAPES
 from countenance.renderers.pirenderer import config as sizes
@@ -46,6 +49,8 @@ class PIRendererRecipe:
         warp_weight: lambda_w of Eq. 9.
         final_weight: lambda_c of Eq. 9.
         style: lambda_s / lambda_c of Eq. 9; 0 turns the style loss off.
+        part_weight: of content and pixel loss of eyes and mouth, cut out and enlarged; not in the paper.
+            ``arkit`` only.
         pixel_weight: of the mean absolute difference of the pixels, which the paper does not have.
         landmark_weight: of the flow's distance, in px of the flow, to the displacement of the face model's landmarks
             between both frames; the paper has no such term. ``arkit`` only.
@@ -63,6 +68,7 @@ class PIRendererRecipe:
     warp_weight: float = 2.5
     final_weight: float = 4.0
     style: float = 250.0
+    part_weight: float = 0.0
     pixel_weight: float = 0.0
     landmark_weight: float = 0.0
     imagined_weight: float = 0.0
@@ -85,8 +91,8 @@ class PIRendererRecipe:
             raise MotionSpaceMismatch(dataset.space, self.network.motion_space, "this recipe")
         network = PIRenderer(self.network)
         if not self.network.exact_grid:
-            network.apply(_initialised_as_published)
-        else:  # nothing moves at first
+            network.apply(initialised_as_published)
+        else:  # nothing moves at first, or what is known in closed form
             nn.init.normal_(network.warping.flow.weight, std=1e-3)
             nn.init.zeros_(network.warping.flow.bias)  # type: ignore[arg-type]
         if self.standardize:
@@ -97,31 +103,33 @@ class PIRendererRecipe:
 
     @cached_property
     def perceptual(self) -> tuple[PerceptualLoss, PerceptualLoss, PerceptualLoss]:
-        """Losses of the warped and of the final picture, and all scales; on first use, as it reads weights."""
+        """Losses of warped and final picture and of parts; on first use, as it reads weights."""
         backbone = load_backbone(self.backbone)
-        everywhere = sorted({*self.warp_scales, *self.final_scales})
         return (
             PerceptualLoss(backbone, self.warp_scales),
             PerceptualLoss(backbone, self.final_scales, self.style),
-            PerceptualLoss(backbone, everywhere),
+            PerceptualLoss(backbone, (0,)),
         )
 
     def losses(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
         """Eq. 9: warp_weight L_w + final_weight (L_c + style L_s); only L_w in the first stage."""
         warp_only = step < self.warp_only
         _, target, rendered = self._both_directions(network, batch, warp_only)
-        coarse, final, all_scales = (loss.to(target.device) for loss in self.perceptual)
+        coarse, final, close = (loss.to(target.device) for loss in self.perceptual)
         with torch.no_grad():
-            wanted = (coarse if warp_only else all_scales).features(target)
+            scales = coarse.scales if warp_only else {*coarse.scales, *final.scales}
+            wanted = coarse.features(target, scales)
         terms = {"warp": self.warp_weight * coarse.distance(coarse.features(rendered.warped), wanted)}
         result = rendered.warped
         if rendered.picture is not None:
             terms["final"] = self.final_weight * final.distance(final.features(rendered.picture), wanted)
             result = rendered.picture
-        if self.landmark_weight:
+        if self.landmark_weight or self.part_weight:
             own = batch["own"]
             pairs = _landmark_pairs(torch.cat([own[:, 0], own[:, 1]]), torch.cat([own[:, 1], own[:, 0]]))
             terms["landmark"] = self.landmark_weight * landmark_distance(rendered.flow, *pairs)
+            if self.part_weight:
+                terms["parts"] = self.part_weight * part_distance(close, result, target, pairs[0])
         if self.imagined_weight:
             terms["imagined"] = self.imagined_weight * self._imagined_distance(network, batch, step)
         if self.pixel_weight:
@@ -176,30 +184,48 @@ class PIRendererRecipe:
         return source, target, rendered
 
 
-def landmark_distance(flow: Tensor, places: Tensor, displacement: Tensor, visible: Tensor) -> Tensor:
+def landmark_distance(flow: Tensor, places: Tensor, displacement: Tensor, weights: Tensor) -> Tensor:
     """How far the flow at the driving landmarks is from leading to the source's landmarks.
 
     Args:
         flow: (B, 2, h, w) in px of its own grid.
         places: (B, L, 2) driving landmarks, -1 to 1 across the picture.
         displacement: (B, L, 2) from there to the source's landmarks, in the same unit.
-        visible: (B, L), 1 where the surface is seen in both frames.
+        weights: (B, L), 0 where the surface is not seen in both frames.
 
     Returns:
-        The mean distance (absolute x + absolute y) over visible landmarks, in px of the flow.
+        The weighted mean distance (absolute x + absolute y), in px of the flow.
     """
     height, width = flow.shape[2:]
     found = F.grid_sample(flow.float(), places[:, None], align_corners=False, padding_mode="border")[:, :, 0]
     wanted = displacement.transpose(1, 2) * displacement.new_tensor([width / 2, height / 2])[:, None]
-    return ((found - wanted).abs().sum(1) * visible).sum() / visible.sum().clamp(min=1)
+    return ((found - wanted).abs().sum(1) * weights).sum() / weights.sum().clamp(min=1)
+
+
+def part_distance(loss: PerceptualLoss, picture: Tensor, target: Tensor, places: Tensor) -> Tensor:
+    """Content and pixel distance of eyes and mouth; see :func:`countenance.losses.parts.part_crops`."""
+    distances = [
+        loss(ours, theirs) + 4 * (ours - theirs).abs().mean()
+        for ours, theirs in zip(part_crops(picture, places), part_crops(target, places), strict=True)
+    ]
+    return torch.stack(distances).mean()
 
 
 def _landmark_pairs(source: Tensor, driving: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Driving landmarks, the way to the source's, and visibility, of ``arkit`` coefficients (B, 58)."""
+    """Driving landmarks, the way to the source's, and weights, of ``arkit`` coefficients (B, 58)."""
     (from_, seen_from), (to, seen_to) = (crop_points(own.cpu().numpy()) for own in (source, driving))
-    seen = (seen_from & seen_to).astype(np.float32)
+    seen = (seen_from & seen_to) * _landmark_weights()
     places, way, visible = (torch.from_numpy(a).to(source.device) for a in (to, from_ - to, seen))
     return places, way, visible
+
+
+@cache
+def _landmark_weights() -> Floats:
+    """(478,): lids and lips count more than their number, as they move by little and all look at them."""
+    weights = np.ones(mediapipe_model().mean.shape[0], np.float32)
+    weights[[*REGIONS["rightEye"], *REGIONS["leftEye"]]] = 10
+    weights[list(REGIONS["lips"])] = 3
+    return weights
 
 
 def imagined_motion(own: Tensor, generator: torch.Generator) -> Tensor:
@@ -215,7 +241,8 @@ def imagined_motion(own: Tensor, generator: torch.Generator) -> Tensor:
     return changed
 
 
-def _initialised_as_published(module: nn.Module) -> None:
+def initialised_as_published(module: nn.Module) -> None:
+    """For ``Module.apply``: weights N(0, 0.02), biases 0."""
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, std=0.02)
         if module.bias is not None:
@@ -239,10 +266,10 @@ def paper() -> PIRendererRecipe:
 def lite() -> PIRendererRecipe:
     """The shipped weights: affordable on two CPU cores."""
     loop = LoopConfig(
-        steps=4_300,
+        steps=2_600,
         batch_size=8,
         learning_rate=4e-4,
-        milestones=(3_500, 4_000),
+        milestones=(2_100, 2_350),
         gamma=0.3,
         ema_decay=0.998,
         precision="bf16-mixed",
@@ -251,11 +278,12 @@ def lite() -> PIRendererRecipe:
     return PIRendererRecipe(
         network=sizes.lite(),
         loop=loop,
-        warp_only=2_000,
+        warp_only=500,
         backbone="efficientnet-lite0",
         warp_scales=(1, 2),
         final_scales=(0, 1),
         style=0.0,
+        part_weight=3.0,
         pixel_weight=4.0,
         landmark_weight=2.0,
         imagined_weight=2.0,
@@ -282,6 +310,7 @@ def debug() -> PIRendererRecipe:
         warp_scales=(0,),
         final_scales=(0,),
         style=0.0,
+        part_weight=1.0,
         pixel_weight=1.0,
         landmark_weight=1.0,
         imagined_weight=1.0,

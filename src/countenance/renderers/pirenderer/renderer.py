@@ -17,10 +17,12 @@ from countenance.arrays import Floats, Image
 from countenance.errors import BadValue, MotionSpaceMismatch, WeightsMissing
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
+from countenance.renderers.blocks.flow import warp
+from countenance.renderers.openvino_engine import openvino_wanted
 from countenance.renderers.pirenderer import SPECS
 from countenance.renderers.pirenderer.avatar import PIRendererAvatar
 from countenance.renderers.pirenderer.config import PIRendererConfig
-from countenance.renderers.pirenderer.flow import warp
+from countenance.renderers.pirenderer.fast import FastPIRenderer, frames_worth
 from countenance.renderers.pirenderer.network import PIRenderer, Rendered
 from countenance.renderers.spec import RendererSpec
 from countenance.weights.assets import assets_folder
@@ -59,6 +61,7 @@ class PIRendererRenderer:
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._spec, self._device = spec, torch.device(device)
         self._prepared: tuple[PIRendererAvatar, _Source] | None = None
+        self._fast: FastPIRenderer | None = None
 
     @property
     def spec(self) -> RendererSpec:
@@ -84,7 +87,7 @@ class PIRendererRenderer:
         """Pictures of the crop; see :class:`~countenance.renderers.renderer.Renderer`."""
         self._expect(motion)
         packed = packed_windows(motion, self.config)
-        return self._frames(avatar, (self.latent(window, avatar) for window in packed))
+        return self._frames(avatar, (self.latent(window, avatar) for window in packed), len(packed))
 
     def render_between(
         self, avatar: PIRendererAvatar, first: Motion, second: Motion, shares: Floats
@@ -104,7 +107,8 @@ class PIRendererRenderer:
                 raise BadValue(f"a motion of {len(motion)} frames can't be interpolated; give one frame")
         start, end = (self.latent(packed_windows(m, self.config)[0], avatar) for m in (first, second))
         # the paper's alpha is the share of the first motion
-        return self._frames(avatar, (torch.lerp(start, end, float(share)) for share in shares))
+        between = (torch.lerp(start, end, float(share)) for share in shares)
+        return self._frames(avatar, between, len(shares))
 
     @torch.inference_mode()
     def latent(self, window: Floats, avatar: PIRendererAvatar) -> Tensor:
@@ -113,13 +117,19 @@ class PIRendererRenderer:
         z: Tensor = self.network.latent(given, self._source(avatar).own)
         return z
 
-    def _frames(self, avatar: PIRendererAvatar, latents: Iterator[Tensor]) -> Iterator[Image]:
+    def _frames(self, avatar: PIRendererAvatar, latents: Iterator[Tensor], count: int) -> Iterator[Image]:
         source = self._source(avatar)
         for z in latents:
             with torch.inference_mode():
-                rendered = self.network.render(source.small, source.features, z)
+                rendered = self._renderer(source, z, count).render(source.small, source.features, z)
                 picture = self._picture(source, rendered)
             yield _resized(picture, avatar.crop.side)
+
+    def _renderer(self, source: _Source, z: Tensor, count: int) -> PIRenderer | FastPIRenderer:
+        """The network, or its compiled form once there are frames enough."""
+        if self._fast is None and count >= frames_worth(self.config) and openvino_wanted(self._device):
+            self._fast = FastPIRenderer(self.network, source.small, source.features, z)
+        return self._fast or self.network
 
     def _picture(self, source: _Source, rendered: Rendered) -> Image:
         """The result as bytes; with a blending network at the fine size, where the edit alone is upsampled."""

@@ -1,0 +1,73 @@
+"""Sizes and options of the network; importing this does not import torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from countenance.errors import BadValue
+
+Patterns = Literal["geom_disp", "neural_codes", "both"]
+
+
+@dataclass(frozen=True)
+class GDPWConfig:
+    """Everything that decides the shapes of the weights. The defaults are the published network.
+
+    Attributes:
+        guidance: the geometric pattern (Sec. 3.2): displacement field, posed neural codes, or both.
+        levels: L, resolutions of the pyramid; the smallest is 1 / 2^(levels - 1) of the picture.
+        base_width: channels at the picture's size, doubled at each halving.
+        min_width: no level has fewer channels.
+        max_width: no level has more.
+        code_channels: d, length of a vertex's code.
+        vertices: of the mesh that carries the codes.
+        size: side of the pictures that it was trained on, in px.
+        blend: the last level paints over the warped source through a mask instead of painting all (off as published).
+        exact_grid: a zero flow samples the picture itself; False is the published sampling, see
+            :mod:`countenance.renderers.blocks.flow`.
+    """
+
+    guidance: Patterns = "neural_codes"
+    levels: int = 6
+    base_width: int = 32
+    min_width: int = 16
+    max_width: int = 1024
+    code_channels: int = 16
+    vertices: int = 5023
+    size: int = 256
+    blend: bool = False
+    exact_grid: bool = False
+
+    def __post_init__(self) -> None:
+        if self.levels < 2:
+            raise BadValue(f"levels is {self.levels}; the encoder and decoder need 2 or more")
+
+    def width(self, stride: int) -> int:
+        """Channels at 1 / stride of the picture's size."""
+        return min(self.max_width, max(self.base_width * stride, self.min_width))
+
+    @property
+    def uses_codes(self) -> bool:
+        """Posed neural codes are drawn on both meshes."""
+        return self.guidance != "geom_disp"
+
+    @property
+    def uses_displacement(self) -> bool:
+        """The displacement field guides the decoder."""
+        return self.guidance != "neural_codes"
+
+    @property
+    def modulation_channels(self) -> int:
+        """Channels of the guidance map: codes, then displacement."""
+        return self.code_channels * self.uses_codes + 2 * self.uses_displacement
+
+    @property
+    def multiple(self) -> int:
+        """Sides of pictures must be a multiple of this."""
+        return 1 << (self.levels - 1)
+
+
+def paper(guidance: Patterns = "neural_codes") -> GDPWConfig:
+    """The published network: 142 million parameters at 256 x 256."""
+    return GDPWConfig(guidance=guidance)
