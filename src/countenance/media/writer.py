@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 
 from countenance.arrays import Image
 from countenance.atomic import check_writable, replacing, replacing_folder
@@ -156,7 +156,7 @@ class VideoWriter:
             frame = self._to_yuv.reformat(
                 av.VideoFrame.from_ndarray(np.ascontiguousarray(even), format="rgb24"),
                 format="yuv420p",
-                dst_colorspace="ITU709",
+                dst_colorspace=Colorspace.ITU709,
                 src_color_range="JPEG",
                 dst_color_range="MPEG",
             )

@@ -66,7 +66,8 @@ def warp(picture: Tensor, flow: Tensor, exact: bool) -> Tensor:
         (B, C, H, W); NaN everywhere where the flow is not finite.
     """
     height, width = picture.shape[2:]
-    if not torch.jit.is_tracing() and not torch.isfinite(flow).all():
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+    if not tracing and not torch.isfinite(flow).all():
         return torch.full_like(picture, torch.nan)  # sampling at NaN reads memory that is not the picture's
     if exact:
         positions = resized_flow_positions(flow, height, width)
