@@ -37,7 +37,8 @@ def main() -> None:
     )
     parser.add_argument("--clips", type=Path, default=CLIPS)
     parser.add_argument("--models", nargs="+", default=["geometric", "pirenderer-lite"])
-    parser.add_argument("--every", type=int, default=10, help="look at every n-th frame")
+    parser.add_argument("--every", type=int, default=5, help="look at every n-th frame")
+    parser.add_argument("--frames", type=int, default=50, help="use the first frames of each clip")
     parser.add_argument("--markdown", type=Path, help="file whose marked section is replaced")
     args = parser.parse_args()
     pairs = cross_pairs(list(args.clips.glob("*.mp4"))) if args.clips.is_dir() else []
@@ -49,7 +50,7 @@ def main() -> None:
         tracker = tracker_for(renderer.spec.motion_space)
         results = []
         for source, driver in pairs:
-            results.append(cross_driving(source, driver, renderer, tracker, args.every))
+            results.append(cross_driving(source, driver, renderer, tracker, args.every, args.frames))
             print(f"{model}: {source.stem} <- {driver.stem}: {results[-1].model}", file=sys.stderr)
         frames, lost = sum(r.frames for r in results), sum(r.lost for r in results)
         scores = [astuple(r.model) for r in results]

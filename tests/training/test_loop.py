@@ -93,13 +93,9 @@ def test_accumulation_gives_the_same_gradient(data: Path, tmp_path: Path) -> Non
     torch.testing.assert_close(first, second, rtol=0.2, atol=2e-3)
 
 
-def test_ctrl_c_saves_and_stops(data: Path, tmp_path: Path) -> None:
-    def interrupt(step: int, figures: dict[str, float]) -> None:
-        if step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    outcome = trained(debug(), data, tmp_path / "run", report=interrupt)
-    assert (outcome.step, outcome.finished) == (2, False)
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_saves_and_stops(sent: signal.Signals, data: Path, tmp_path: Path) -> None:
+    run_script(_INTERRUPTED, tmp_path / "script.py", data, tmp_path / "run", int(sent))
     assert torch.load(tmp_path / "run" / LAST, weights_only=True)["step"] == 2
 
 
@@ -159,10 +155,24 @@ if __name__ == "__main__":
 """
 
 
-def in_processes(data: Path, run: Path, devices: int, imagined: float) -> None:
-    script = run.with_suffix(".py")
-    script.write_text(_SCRIPT)
-    command = [sys.executable, str(script), str(data), str(run), str(devices), str(imagined)]
+_INTERRUPTED = """
+import os, sys
+from pathlib import Path
+from countenance.renderers.pirenderer.recipe import debug
+from countenance.training.loop import train
+
+data, run, sent = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+outcome = train(
+    debug(), data, run, accelerator="cpu", report=lambda step, _: step == 2 and os.kill(os.getpid(), sent)
+)
+assert (outcome.step, outcome.finished) == (2, False)
+"""
+
+
+def run_script(content: str, script: Path, *arguments: Path | float) -> None:
+    """In a process of its own: signals and process groups must not reach the one that runs the tests."""
+    script.write_text(content)
+    command = [sys.executable, str(script), *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert ran.returncode == 0, ran.stderr[-2000:]
@@ -171,12 +181,12 @@ def in_processes(data: Path, run: Path, devices: int, imagined: float) -> None:
 def test_two_processes_agree(data: Path, tmp_path: Path) -> None:
     """Gloo on one machine: both see other pairs, and their averaged gradient is that of one process with all."""
     for name, devices in (("one", 1), ("two", 2)):
-        in_processes(data, tmp_path / name, devices, imagined=0)
+        run_script(_SCRIPT, tmp_path / f"{name}.py", data, tmp_path / name, devices, 0)
     one, two = weights_of(tmp_path / "one"), weights_of(tmp_path / "two")
     close = [torch.allclose(one[name], two[name], atol=2e-3) for name in one]
     assert sum(close) > 0.9 * len(close)
 
 
 def test_two_processes_with_two_calls_of_the_network_a_step(data: Path, tmp_path: Path) -> None:
-    in_processes(data, tmp_path / "two", 2, imagined=1)
+    run_script(_SCRIPT, tmp_path / "two.py", data, tmp_path / "two", 2, 1)
     assert torch.load(tmp_path / "two" / LAST, weights_only=True)["step"] == 2

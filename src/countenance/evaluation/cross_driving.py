@@ -75,7 +75,12 @@ def cross_pairs(clips: list[Path]) -> list[tuple[Path, Path]]:
 
 
 def cross_driving(
-    source: Path, driver: Path, renderer: Renderer[Any], tracker: Tracker, every: int = 10
+    source: Path,
+    driver: Path,
+    renderer: Renderer[Any],
+    tracker: Tracker,
+    every: int = 10,
+    most: int | None = None,
 ) -> CrossDriving:
     """Run the protocol on a pair.
 
@@ -85,11 +90,12 @@ def cross_driving(
         renderer: what is measured.
         tracker: of the renderer's motion space.
         every: look at every n-th frame; all are rendered, since renderers look at neighbours.
+        most: use the first frames only, as many as this.
 
     Raises:
         NoFaceFound: in no frame of one of them.
     """
-    person, mover = (tracked_clip(path, tracker) for path in (source, driver))
+    person, mover = (tracked_clip(path, tracker, most) for path in (source, driver))
     scale = renderer.spec.crop_scale
     portrait = portrait_of_face(person.pictures[0], person.faces[0], tracker, scale)
     ahead = portrait_of_face(mover.pictures[0], mover.faces[0], tracker, scale)

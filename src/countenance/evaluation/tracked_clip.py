@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from countenance.arrays import Image
@@ -24,14 +25,14 @@ class TrackedClip:
     faces: list[Face]
 
 
-def tracked_clip(path: Path, tracker: Tracker) -> TrackedClip:
-    """Read and track a short clip; it is held in memory.
+def tracked_clip(path: Path, tracker: Tracker, most: int | None = None) -> TrackedClip:
+    """Read and track a short clip, or its first ``most`` frames; it is held in memory.
 
     Raises:
         NoFaceFound: in no frame.
     """
     with VideoReader(path) as video:
-        pictures = [frame.image for frame in video.frames()]
+        pictures = [frame.image for frame in islice(video.frames(), most)]
     seen = [(picture, found[0]) for picture in pictures if (found := tracker.faces(picture))]
     if not seen:
         raise NoFaceFound(str(path))

@@ -63,16 +63,16 @@ def warp(picture: Tensor, flow: Tensor, exact: bool) -> Tensor:
             network finds zeros there.
 
     Returns:
-        (B, C, H, W); NaN everywhere where the flow is not finite.
+        (B, C, H, W); NaN everywhere if the flow is not finite, or so large that enlarging it overflows.
     """
     height, width = picture.shape[2:]
-    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
-    if not tracing and not torch.isfinite(flow).all():
-        return torch.full_like(picture, torch.nan)  # sampling at NaN reads memory that is not the picture's
     if exact:
         positions = resized_flow_positions(flow, height, width)
     else:
         positions = resized_positions(sampling_positions(flow, exact), height, width)
+    tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+    if not tracing and not torch.isfinite(positions).all():
+        return torch.full_like(picture, torch.nan)  # sampling at NaN reads memory that is not the picture's
     padding = "border" if exact else "zeros"
     return F.grid_sample(
         picture.float(), positions, mode="bilinear", padding_mode=padding, align_corners=False
