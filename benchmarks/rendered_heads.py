@@ -31,14 +31,28 @@ from countenance.motion.spaces import ARKIT_SHAPES
 SIZE = 384
 FRAMES = 60
 FPS = 25.0
-EXTRA = ("eyeBlink", "mouthSmile", "jawOpen", "browInnerUp", "mouthPucker", "mouthFunnel", "browDown", "eyeLookDown")
+EXTRA = (
+    "eyeBlink",
+    "mouthSmile",
+    "jawOpen",
+    "browInnerUp",
+    "mouthPucker",
+    "mouthFunnel",
+    "browDown",
+    "eyeLookDown",
+)
 COLOURS = {
     "M_Teeth": (235, 230, 215),
     "M_GumsTongue": (150, 70, 70),
     "M_ScleraLeft": (235, 232, 230),
     "M_ScleraRight": (235, 232, 230),
 }
-HIDDEN = ("M_LacrimalFluid", "M_EyeBlend", "M_EyeOcclusion", "M_EyeLashes")  # glass, and planes without their alpha
+HIDDEN = (
+    "M_LacrimalFluid",
+    "M_EyeBlend",
+    "M_EyeOcclusion",
+    "M_EyeLashes",
+)  # glass, and planes without their alpha
 SKINS = ((245, 212, 190), (224, 172, 138), (198, 140, 105), (141, 90, 62), (92, 58, 42))
 
 
@@ -76,7 +90,10 @@ class Head:
             if name in COLOURS:
                 colours[vertices] = COLOURS[name]
         iris = rng.uniform(40, 140, 3)
-        for eye in ("left_eyeball", "right_eyeball"):  # the modelled iris lies behind a clear cornea: paint that
+        for eye in (
+            "left_eyeball",
+            "right_eyeball",
+        ):  # the modelled iris lies behind a clear cornea: paint that
             ball = np.unique(model.regions[eye])
             out = model.mean[ball] - (model.mean[ball].max(0) + model.mean[ball].min(0)) / 2
             ahead = out[:, 2] / np.linalg.norm(out, axis=1)
@@ -109,12 +126,16 @@ def vertex_normals(points: NDArray[Any], triangles: NDArray[Any]) -> NDArray[Any
     return normals / np.linalg.norm(normals, axis=1, keepdims=True).clip(1e-9)
 
 
-def performance(motions: list[Path], model: IctModel, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+def performance(
+    motions: list[Path], model: IctModel, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
     """Expression (T, 53), angles (T, 3) as yaw, pitch, roll, and place (T, 3) of one clip."""
     values = np.concatenate([load_motion(motions[rng.integers(len(motions))]).values] * 2)[:FRAMES].copy()
     shapes, time = values[:, : len(ARKIT_SHAPES)], np.arange(len(values)) / FPS
     for name in rng.choice(EXTRA, 2, replace=False):
-        wave = (0.5 - 0.5 * np.cos(2 * np.pi * (time / rng.uniform(0.8, 2) + rng.random()))) * rng.uniform(0.5, 1)
+        wave = (0.5 - 0.5 * np.cos(2 * np.pi * (time / rng.uniform(0.8, 2) + rng.random()))) * rng.uniform(
+            0.5, 1
+        )
         for k in [k for k, shape in enumerate(ARKIT_SHAPES) if shape.startswith(name)]:
             shapes[:, k] = np.maximum(shapes[:, k], wave)
     angles, place = values[:, -6:-3], values[:, -3:] * (0.5, 0.5, 1.0)
@@ -124,7 +145,9 @@ def performance(motions: list[Path], model: IctModel, rng: np.random.Generator) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model", type=Path, help="ict_facekit_light.npz")
     parser.add_argument("--motions", type=Path, required=True, help="folder 'motion' of a prepared dataset")
     parser.add_argument("--count", type=int, default=40, help="how many people")

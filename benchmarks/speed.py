@@ -35,7 +35,7 @@ from countenance.motion.sequence import Motion
 from countenance.motion.transfer import transfer
 from countenance.production import load_portrait, track, write_video
 from countenance.renderers.catalogue import load_renderer
-from countenance.renderers.geometric.renderer import render_frame
+from countenance.renderers.geometric.renderer import drive
 from countenance.trackers.catalogue import load_tracker
 
 
@@ -100,11 +100,11 @@ def render_alone(portrait: Path) -> float:
     source = load_portrait(portrait, crop_scale=renderer.spec.crop_scale)
     avatar = renderer.enroll(source)
     rows = transfer(shipped_motion(), source.motion).values
-    render_frame(avatar, rows[0])
+    drive(avatar, rows[0])
     times = []
     for row in rows[:150]:
         start = time.perf_counter()
-        render_frame(avatar, row)
+        drive(avatar, row)
         times.append(time.perf_counter() - start)
     return 1e3 * float(np.median(times))
 

@@ -151,7 +151,7 @@ def test_ctrl_c_leaves_nothing(
 
     out = tmp_path / "o.mp4"
     out.write_bytes(b"an older file")
-    monkeypatch.setattr(renderer, "render_frame", interrupted)
+    monkeypatch.setattr(renderer, "drive", interrupted)
     code, _, complaint = run(capsys, "animate", photo, motion, "-o", out)
     assert code == 130
     assert "interrupted" in complaint

@@ -10,7 +10,16 @@ import pytest
 from skimage import data
 
 from countenance.data.dataset import MANIFEST, Dataset, Manifest
-from countenance.data.pairs import Augmentation, PairSampler, augment, recropped, recropped_motion
+from countenance.data.pairs import (
+    Augmentation,
+    Pair,
+    PairSampler,
+    _flipped,
+    augment,
+    recropped,
+    recropped_motion,
+    recropped_points,
+)
 from countenance.data.prepare import PrepareOptions, find_clips, identity_of, prepare, split_of
 from countenance.errors import BadValue, DatasetUnreadable
 from countenance.motion.spaces import ARKIT
@@ -69,6 +78,16 @@ def test_damage_is_said(folder: Path, damage: object, says: str) -> None:
         PairSampler(Dataset(folder))[0]
 
 
+def test_missing_landmarks_are_said(folder: Path) -> None:
+    (folder / "landmarks" / "a_01.npz").unlink()
+    dataset = Dataset(folder)
+    with pytest.raises(DatasetUnreadable, match="countenance prepare again"):
+        dataset.landmarks(dataset.clips[0])
+    (folder / "landmarks" / "a_02.npz").write_bytes(b"PK no archive")
+    with pytest.raises(DatasetUnreadable, match="damaged"):
+        dataset.landmarks(dataset.clips[1])
+
+
 def test_an_empty_split_is_said(folder: Path) -> None:
     with pytest.raises(DatasetUnreadable, match="split 'test'"):
         Dataset(folder, "test")
@@ -119,6 +138,29 @@ def test_a_recropped_face_is_where_its_motion_says() -> None:
         assert tracked[0, ARKIT.index(name)] == pytest.approx(moved[0, ARKIT.index(name)], abs=most), name
 
 
+def test_landmarks_follow_their_picture_through_crop_and_mirror() -> None:
+    """The changed picture is tracked again: its landmarks must lie where the old ones were moved to."""
+    tracker = load_tracker()
+    portrait = portrait_from_image(data.astronaut(), tracker, crop_scale=1.3)
+    square = portrait.crop.cut(portrait.image, 256)
+    face = tracker.faces(square)[0]
+    own = arkit_motion(face.coefficients[None], Crop(0, 0, 256), 25.0).values
+    pair = Pair(
+        np.stack([square] * 2),
+        np.repeat(own[:, :, None], 2, 0),
+        np.repeat(own, 2, 0),
+        np.stack([face.landmarks_px] * 2),
+    )
+    changed = _flipped(pair, ARKIT)
+    moved = recropped_points(changed.landmarks_px, 256, 0.05, -0.04, 0.9)[0]
+    seen = tracker.faces(recropped(np.ascontiguousarray(changed.pictures[0]), 0.05, -0.04, 0.9))[
+        0
+    ].landmarks_px
+    assert np.linalg.norm((moved - seen)[:468, :2], axis=1).mean() < 2.5  # of 256 px
+    still = np.linalg.norm(changed.landmarks_px[0, :468, :2] - face.landmarks_px[:468, :2], axis=1).mean()
+    assert still > 3
+
+
 def test_the_models_landmarks_lie_on_the_tracked_ones() -> None:
     portrait = portrait_from_image(data.astronaut(), load_tracker())
     points, facing = crop_points(portrait.motion.values)
@@ -132,8 +174,6 @@ def test_flipping_keeps_motion_true() -> None:
     rng = np.random.default_rng(0)
     pictures = rng.integers(0, 255, (2, 8, 8, 3), np.uint8)
     own = rng.random((2, 58), np.float32)
-    from countenance.data.pairs import Pair
-
     only_flip = Augmentation(colour=0, flip=True, shift=0, scale=0)
     seen = {
         bool(
@@ -182,6 +222,12 @@ def test_preparing_real_clips_can_be_resumed(shared: Path, tmp_path: Path) -> No
     dataset = Dataset(out, "test")
     assert len(dataset.motion(dataset.clips[0])) == dataset.clips[0].frames
     assert dataset.frames(dataset.clips[0]).shape[1:] == (64, 64, 3)
+    landmarks, (points, facing) = (
+        dataset.landmarks(dataset.clips[0]),
+        crop_points(dataset.motion(dataset.clips[0]).values),
+    )
+    distance = np.linalg.norm(landmarks[..., :2] - (points + 1) * 32, axis=2)[facing]
+    assert distance.mean() < 0.03 * 64  # where the motion has the mean face's
     with pytest.raises(BadValue, match="same options"):
         prepare([tmp_path / "in"], out, PrepareOptions(size=32))
 

@@ -9,7 +9,7 @@ import countenance as cn
 from countenance.arrays import Image as Picture
 from countenance.portrait.portrait import Portrait
 from countenance.production import edited
-from countenance.renderers.geometric.renderer import GeometricRenderer, render_frame
+from countenance.renderers.geometric.renderer import GeometricRenderer, drive
 from countenance.trackers.catalogue import load_tracker
 from countenance.trackers.portraits import portrait_from_image
 from countenance.trackers.tracker import Tracker
@@ -69,7 +69,7 @@ def test_the_border_of_the_crop_never_changes(portrait: Portrait) -> None:
     avatar = GeometricRenderer().enroll(portrait)
     row = portrait.motion.values[0].copy()
     row[52:] += (0.3, 0.15, 0.15, 0.03, 0.03, 0.05)
-    picture = render_frame(avatar, row)
+    picture = drive(avatar, row).picture
     for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
         np.testing.assert_array_equal(picture[edge], avatar.square[edge])
     assert (picture != avatar.square).any()
@@ -82,7 +82,7 @@ def test_extreme_motion_stays_a_picture(portrait: Portrait, extreme: str) -> Non
         row[:52] = 1
     else:
         row[portrait.motion.space.index(extreme)] += 1.5
-    picture = render_frame(GeometricRenderer().enroll(portrait), row)
+    picture = drive(GeometricRenderer().enroll(portrait), row).picture
     assert picture.dtype == np.uint8
     assert picture.std() > 10
 

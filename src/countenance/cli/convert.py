@@ -16,16 +16,17 @@ class Convert:
     examples:
       countenance convert epoch_00190_iteration_000400000_checkpoint.pt -o pirenderer.safetensors --from pirenderer
       countenance convert checkpoint.pt -o raw.safetensors --from pirenderer --which net_G
+      countenance convert PWM_both.pth -o gdpw.safetensors --from gdpw
     """
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
     """The authors' file."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Ends in .safetensors."""
-    source: Annotated[Literal["pirenderer"], tyro.conf.arg(name="from")]
+    source: Annotated[Literal["pirenderer", "gdpw"], tyro.conf.arg(name="from")]
     """Whose checkpoint it is."""
     which: Literal["net_G_ema", "net_G"] = "net_G_ema"
-    """The moving average, which the authors use, or the raw generator."""
+    """pirenderer: the moving average, which the authors use, or the raw generator."""
     half: bool = False
     """Store fp16: half the size, nearly the same pictures."""
     json: bool = False
@@ -35,26 +36,32 @@ class Convert:
         """Do it; returns the summary."""
         from countenance.atomic import check_writable
         from countenance.errors import BadValue
-        from countenance.renderers.pirenderer.official import load_official
-        from countenance.renderers.pirenderer.renderer import MODEL
         from countenance.weights.weight_files import save_weights
 
         if self.output.suffix != ".safetensors":
             raise BadValue(f"{self.output} does not end in .safetensors; --model knows weights by that")
         check_writable(self.output)
-        network = load_official(self.checkpoint, self.which)
-        notes = {
-            "converted_from": self.checkpoint.name,
-            "which": self.which,
-            "licence": "see the checkpoint's",
-        }
-        save_weights(self.output, network, MODEL, network.config, notes, half=self.half)
+        network, space = self._read()
+        notes = {"converted_from": self.checkpoint.name, "licence": "see the checkpoint's"}
+        if self.source == "pirenderer":
+            notes["which"] = self.which
+        save_weights(self.output, network, self.source, network.config, notes, half=self.half)
         millions = sum(p.numel() for p in network.parameters()) / 1e6
         return {
             "output": str(self.output),
-            "model": MODEL,
-            "motion_space": network.config.motion_space,
+            "model": self.source,
+            "motion_space": space,
             "parameters": round(millions * 1e6),
-            "text": f"{self.output}: {MODEL}, {millions:.1f} million weights in use, "
-            f"{network.config.motion_channels} motion channels",
+            "text": f"{self.output}: {self.source}, {millions:.1f} million weights in use, driven by {space}",
         }
+
+    def _read(self) -> tuple[Any, str]:
+        """The network, and the motion space that drives it."""
+        if self.source == "gdpw":
+            from countenance.renderers.gdpw.official import load_official as load_gdpw
+
+            return load_gdpw(self.checkpoint), "flame"
+        from countenance.renderers.pirenderer.official import load_official
+
+        network = load_official(self.checkpoint, self.which)
+        return network, network.config.motion_space

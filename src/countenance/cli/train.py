@@ -19,9 +19,10 @@ class Train:
     examples:
       countenance train pirenderer --data dataset -o runs/lite --preset lite --max-minutes 60
       countenance train pirenderer --data dataset -o runs/paper --preset paper --devices 4
+      countenance train gdpw --data dataset -o runs/gdpw --max-minutes 60
     """
 
-    model: Annotated[Literal["pirenderer"], tyro.conf.Positional]
+    model: Annotated[Literal["pirenderer", "gdpw"], tyro.conf.Positional]
     """What to train."""
     data: Path
     """Folder of `countenance prepare`."""
@@ -30,7 +31,7 @@ class Train:
     preset: Literal["paper", "lite", "debug"] = "lite"
     """paper: as published. lite: small, for arkit motion. debug: tiny, to try things out."""
     init: Path | None = None
-    """Weights to start a new run from: the .safetensors file of another run with the same preset."""
+    """Weights to start a new run from: the .safetensors file of a run of the same network."""
     max_minutes: float | None = None
     """Stop after this time; resume with the same command."""
     steps: int | None = None
@@ -81,10 +82,10 @@ class Train:
 
     def _recipe(self) -> Any:
         from dataclasses import replace
+        from importlib import import_module
 
-        from countenance.renderers.pirenderer.recipe import PRESETS
-
-        recipe = PRESETS[self.preset]()
+        presets = import_module(f"countenance.renderers.{self.model}.recipe").PRESETS
+        recipe = presets[self.preset]()
         names = ("steps", "batch_size", "learning_rate", "precision", "accumulate", "seed")
         changed = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         recipe = replace(recipe, loop=replace(recipe.loop, **changed))

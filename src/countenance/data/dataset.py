@@ -4,12 +4,14 @@ DATASET/
   manifest.json      what there is: see :class:`Manifest`
   clips/NAME.mp4     square crops, all of one size
   motion/NAME.npz    the motion of every frame, relative to the crop
+  landmarks/NAME.npz the tracker's landmarks of every frame, in px of the crop
 """
 
 from __future__ import annotations
 
 import json
 import threading
+import zipfile
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -28,6 +30,7 @@ from countenance.motion.sequence import Motion
 FORMAT = "countenance-dataset"
 VERSION = 1
 MANIFEST = "manifest.json"
+PARTS = {"clips": ".mp4", "motion": ".npz", "landmarks": ".npz"}
 Frames = NDArray[np.uint8]  # T x S x S x 3, RGB
 
 
@@ -130,6 +133,7 @@ class Dataset:
         self._budget = int(memory_gb * 1e9)
         self._frames: OrderedDict[str, Frames] = OrderedDict()
         self._motions: dict[str, Motion] = {}
+        self._landmarks: dict[str, Floats] = {}
         self._lock = threading.Lock()
 
     @property
@@ -147,6 +151,25 @@ class Dataset:
         if clip.name not in self._motions:
             self._motions[clip.name] = load_motion(self.folder / "motion" / f"{clip.name}.npz")
         return self._motions[clip.name]
+
+    def landmarks(self, clip: Clip) -> Floats:
+        """(T, L, 3): x right and y down in px of the crop, z in the same scale, larger is nearer.
+
+        Raises:
+            DatasetUnreadable: it was prepared without them, or the file is damaged.
+        """
+        if clip.name not in self._landmarks:
+            path = self.folder / "landmarks" / f"{clip.name}.npz"
+            try:
+                with np.load(path, allow_pickle=False) as file:
+                    self._landmarks[clip.name] = file["landmarks_px"]
+            except FileNotFoundError:
+                raise DatasetUnreadable(
+                    path, "it is not there; run the same countenance prepare again"
+                ) from None
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                raise DatasetUnreadable(path, f"it is damaged ({error})") from error
+        return self._landmarks[clip.name]
 
     def frames(self, clip: Clip) -> Frames:
         """T x S x S x 3 RGB bytes of a clip.
@@ -178,6 +201,17 @@ class Dataset:
         """Mean and standard deviation (D,) of the coefficients over all frames."""
         values = np.concatenate([self.motion(clip).values for clip in self.clips])
         return values.mean(0), values.std(0)
+
+
+def save_landmarks(path: Path, landmarks_px: Floats) -> None:
+    """Write what :meth:`Dataset.landmarks` reads.
+
+    Args:
+        path: ends in .npz.
+        landmarks_px: (T, L, 3).
+    """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, landmarks_px=landmarks_px.astype(np.float32))
 
 
 def decode(path: Path, frames: int, size: int) -> Frames:

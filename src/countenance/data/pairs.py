@@ -41,11 +41,13 @@ class Pair(NamedTuple):
         pictures: (2, S, S, 3) uint8 RGB.
         windows: (2, D, T) motion descriptors around each.
         own: (2, D) their own coefficients.
+        landmarks_px: (2, L, 3) in px of the pictures, or None where nobody asked for them.
     """
 
     pictures: Bytes
     windows: Floats
     own: Floats
+    landmarks_px: Floats | None = None
 
 
 class PairSampler:
@@ -59,15 +61,23 @@ class PairSampler:
         radius: of the motion descriptor.
         seed: of the sequence.
         augmentation: None for the pictures as they are.
+        landmarks: give them too.
 
     Raises:
         BadValue: crop jitter in a space whose coefficients do not say how they follow the crop.
     """
 
     def __init__(
-        self, dataset: Dataset, radius: int = 13, seed: int = 0, augmentation: Augmentation | None = None
+        self,
+        dataset: Dataset,
+        radius: int = 13,
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+        *,
+        landmarks: bool = False,
     ) -> None:
         self.dataset, self.radius, self.seed, self.augmentation = dataset, radius, seed, augmentation
+        self.landmarks = landmarks
         self.space = get_space(dataset.space)
         if augmentation and (augmentation.shift or augmentation.scale) and self.space.name != "arkit":
             raise BadValue(
@@ -94,28 +104,46 @@ class PairSampler:
             frames[[first, second]],
             np.stack([descriptors[first], descriptors[second]]),
             motion.values[[first, second]],
+            self.dataset.landmarks(clip)[[first, second]] if self.landmarks else None,
         )
         return pair if self.augmentation is None else augment(pair, self.space, self.augmentation, rng)
 
 
 def augment(pair: Pair, space: MotionSpace, how: Augmentation, rng: np.random.Generator) -> Pair:
-    """A changed pair whose motion says the same as its pictures."""
-    pictures, windows, own = pair
+    """A changed pair whose motion and landmarks say the same as its pictures."""
     if how.flip and rng.random() < 0.5:
-        order, signs = space.mirror_permutation()
-        pictures = pictures[:, :, ::-1]
-        windows, own = windows[:, order] * signs[:, None], own[:, order] * signs
+        pair = _flipped(pair, space)
     if how.shift or how.scale:
         x, y = rng.uniform(-how.shift, how.shift, 2)
         scale = float(np.exp(rng.uniform(-how.scale, how.scale)))
-        pictures = np.stack([recropped(picture, x, y, scale) for picture in pictures])
-        windows, own = (
-            recropped_motion(windows, space, x, y, scale),
-            recropped_motion(own, space, x, y, scale),
+        points = pair.landmarks_px
+        pair = Pair(
+            np.stack([recropped(picture, x, y, scale) for picture in pair.pictures]),
+            recropped_motion(pair.windows, space, x, y, scale),
+            recropped_motion(pair.own, space, x, y, scale),
+            None if points is None else recropped_points(points, pair.pictures.shape[1], x, y, scale),
         )
     if how.colour:
-        pictures = _recoloured(pictures, how.colour, rng)
-    return Pair(np.ascontiguousarray(pictures), windows.astype(np.float32), own.astype(np.float32))
+        pair = pair._replace(pictures=_recoloured(pair.pictures, how.colour, rng))
+    return pair._replace(
+        pictures=np.ascontiguousarray(pair.pictures),
+        windows=pair.windows.astype(np.float32),
+        own=pair.own.astype(np.float32),
+    )
+
+
+def _flipped(pair: Pair, space: MotionSpace) -> Pair:
+    """The mirror image; landmarks are those of the default face model."""
+    order, signs = space.mirror_permutation()
+    points = pair.landmarks_px
+    if points is not None:
+        from countenance.face.mediapipe_model import mirrored_vertices  # reading pairs needs no face model
+
+        points = points[:, mirrored_vertices()] * np.array([-1, 1, 1], np.float32)
+        points[..., 0] += pair.pictures.shape[2]
+    return Pair(
+        pair.pictures[:, :, ::-1], pair.windows[:, order] * signs[:, None], pair.own[:, order] * signs, points
+    )
 
 
 def recropped(picture: Bytes, x: float, y: float, scale: float) -> Bytes:
@@ -132,6 +160,14 @@ def recropped(picture: Bytes, x: float, y: float, scale: float) -> Bytes:
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(moved, np.uint8)
+
+
+def recropped_points(points_px: Floats, side: int, x: float, y: float, scale: float) -> Floats:
+    """Points (..., 3) of a picture ``side`` px wide, in px of that square; see :func:`recropped`."""
+    moved = np.array(points_px, np.float32) - np.array([(0.5 + x) * side, (0.5 + y) * side, 0], np.float32)
+    moved /= scale
+    moved[..., :2] += side / 2
+    return moved
 
 
 def recropped_motion(values: Floats, space: MotionSpace, x: float, y: float, scale: float) -> Floats:

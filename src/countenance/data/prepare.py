@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from countenance.atomic import make_folder
-from countenance.data.dataset import MANIFEST, Clip, Manifest
+from countenance.data.dataset import MANIFEST, PARTS, Clip, Manifest, save_landmarks
 from countenance.errors import BadValue, CountenanceError
 from countenance.media.kinds import VIDEO_SUFFIXES
 from countenance.media.video import VideoReader
@@ -116,7 +116,7 @@ def prepare(
     tasks = _tasks(find_clips(inputs), folder, options)
     space = load_tracker(options.tracker).space.name
     known = _known(folder, options, space)
-    for part in ("clips", "motion"):
+    for part in PARTS:
         make_folder(folder / part)
     clips = {task.name: known[task.name] for task in tasks if task.name in known}
     waiting = [task for task in tasks if task.name not in known]
@@ -163,7 +163,7 @@ def _known(folder: Path, options: PrepareOptions, space: str) -> dict[str, Clip]
 
 
 def _complete(folder: Path, name: str) -> bool:
-    return (folder / "clips" / f"{name}.mp4").is_file() and (folder / "motion" / f"{name}.npz").is_file()
+    return all((folder / part / f"{name}{suffix}").is_file() for part, suffix in PARTS.items())
 
 
 def _results(tasks: list[_Task], workers: int) -> Iterator[Clip | tuple[str, str]]:
@@ -195,7 +195,7 @@ def _cut(task: _Task, tracker: Tracker) -> Clip:
     source, folder, options = Path(task.source), Path(task.folder), task.options
     with VideoReader(source) as video:
         fps = video.fps
-        followed = follow_face(video.frames(), tracker, fps, where=task.source)
+        followed = follow_face(video.frames(), tracker, fps, where=task.source, keep_landmarks=True)
     count = len(followed.observed)
     if count < options.shortest:
         raise BadValue(f"{source} has {count} frames; a clip needs {options.shortest}")
@@ -209,6 +209,9 @@ def _cut(task: _Task, tracker: Tracker) -> Clip:
     ):
         for frame in video.frames():
             writer.write(crop.cut(frame.image, options.size))
+    if followed.landmarks_px is not None:
+        scaled = crop.to_crop(followed.landmarks_px) * (options.size / crop.side)
+        save_landmarks(folder / "landmarks" / f"{task.name}.npz", scaled)
     save_motion(folder / "motion" / f"{task.name}.npz", motion)
     bridged = int((~followed.observed).sum())
     box = (crop.left, crop.top, crop.side)

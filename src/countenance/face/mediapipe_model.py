@@ -14,7 +14,7 @@ from importlib import resources
 import numpy as np
 from safetensors import safe_open
 
-from countenance.arrays import Floats
+from countenance.arrays import Floats, Indices
 from countenance.face.mediapipe_topology import IBUG_68, REGIONS, VERTEX_COUNT
 from countenance.face.morphable import LinearModel, as_indices
 from countenance.face.surface_points import SurfacePoints
@@ -44,6 +44,14 @@ def mediapipe_model() -> LinearModel:
 def pose_weights() -> Floats:
     """(478,) weights of the points that MediaPipe's own pose fit uses: those that expressions move least."""
     return _stored()["pose_weights"]
+
+
+@cache
+def mirrored_vertices() -> Indices:
+    """(478,) for each point the one that takes its place in the picture's mirror image."""
+    mean = mediapipe_model().mean
+    flipped = mean * np.array([-1, 1, 1], np.float32)
+    return np.asarray(np.linalg.norm(flipped[:, None] - mean[None], axis=2).argmin(1), np.int32)
 
 
 def fit_report() -> dict[str, dict[str, float]]:

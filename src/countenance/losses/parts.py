@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from countenance.face.mediapipe_topology import REGIONS
+from countenance.losses.perceptual import PerceptualLoss
 
 _OUTER_CORNERS = (33, 263)
 _EYES = [*REGIONS["rightEye"], *REGIONS["leftEye"]]
@@ -39,3 +40,12 @@ def part_crops(pictures: Tensor, places: Tensor) -> list[Tensor]:
             F.grid_sample(pictures.float(), at, mode="bilinear", padding_mode="border", align_corners=False)
         )
     return crops
+
+
+def part_distance(loss: PerceptualLoss, picture: Tensor, target: Tensor, places: Tensor) -> Tensor:
+    """Content and pixel distance of eyes and mouth; see :func:`part_crops`."""
+    distances = [
+        loss(ours, theirs) + 4 * (ours - theirs).abs().mean()
+        for ours, theirs in zip(part_crops(picture, places), part_crops(target, places), strict=True)
+    ]
+    return torch.stack(distances).mean()

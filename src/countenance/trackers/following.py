@@ -14,7 +14,13 @@ from countenance.trackers.tracker import Track, Tracker, bridged
 
 
 def follow_face(
-    frames: Iterable[Frame], tracker: Tracker, fps: float, face: int = 1, where: str = "the video"
+    frames: Iterable[Frame],
+    tracker: Tracker,
+    fps: float,
+    face: int = 1,
+    where: str = "the video",
+    *,
+    keep_landmarks: bool = False,
 ) -> Track:
     """Track a clip.
 
@@ -24,12 +30,13 @@ def follow_face(
         fps: that rate.
         face: 1 for the largest face of the first frame that has one, 2 for the next ...
         where: what messages call the clip.
+        keep_landmarks: of every frame, too.
 
     Raises:
         NoFaceFound: in no frame.
         FaceNotThere: fewer faces than ``face``.
     """
-    rows, boxes = _Rows(), _Rows()
+    rows, boxes, landmarks = _Rows(), _Rows(), _Rows()
     observed: list[bool] = []
     first = None
     for seen in tracker.follow(frames, face):
@@ -37,10 +44,13 @@ def follow_face(
         observed.append(seen is not None)
         rows.append(None if seen is None else seen.coefficients)
         boxes.append(None if seen is None else seen.box_px)
+        if keep_landmarks:
+            landmarks.append(None if seen is None else seen.landmarks_px.ravel())
     if first is None:
         raise NoFaceFound(where, "use a video in which one face is clearly visible")
     there = np.array(observed)
-    return Track(bridged(rows.array(), there), bridged(boxes.array(), there), there, fps, first)
+    kept = bridged(landmarks.array(), there).reshape(len(there), -1, 3) if keep_landmarks else None
+    return Track(bridged(rows.array(), there), bridged(boxes.array(), there), there, fps, first, kept)
 
 
 class _Rows:

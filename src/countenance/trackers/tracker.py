@@ -45,6 +45,7 @@ class Track:
         observed: (T,) False where no face was seen.
         fps: frames a second.
         first: the first face seen.
+        landmarks_px: (T, L, 3) likewise, or None: they take kilobytes a frame and are kept on request.
     """
 
     coefficients: Floats
@@ -52,6 +53,7 @@ class Track:
     observed: Mask
     fps: float
     first: Face
+    landmarks_px: Floats | None = None
 
 
 class Tracker(Protocol):

@@ -33,7 +33,7 @@ def load_checkpoint(path: Path, recipe: str) -> dict[str, Any]:
         WeightsDamaged: no training checkpoint, or one of another recipe.
     """
     state = load_torch_file(path)
-    if not isinstance(state, dict) or set(state) != _KEYS:
+    if not isinstance(state, dict) or not set(state) >= _KEYS:
         raise WeightsDamaged(path, "it is no training checkpoint", "start a new run in another folder")
     if state["recipe"] != recipe:
         fix = "give the same options as before, or start a new run in another folder"

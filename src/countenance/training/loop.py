@@ -20,7 +20,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from countenance.atomic import make_folder
 from countenance.data.dataset import Dataset
-from countenance.data.pairs import PairSampler, as_batch
+from countenance.data.pairs import PairSampler
 from countenance.errors import BadValue, DependencyMissing, TrainingDiverged
 from countenance.training.checkpoint import LAST, load_checkpoint, restore_rng, rng_state, save_checkpoint
 from countenance.training.recipe import Batch, LoopConfig, Recipe
@@ -52,12 +52,12 @@ class Outcome:
 class _Steps(TorchDataset[Batch]):
     """Batch number i of this process. A pair depends on its number alone, so a resumed run sees the same ones."""
 
-    def __init__(self, sampler: PairSampler, pairs: int, rank: int, world: int) -> None:
-        self.sampler, self.pairs, self.rank, self.world = sampler, pairs, rank, world
+    def __init__(self, recipe: Recipe, sampler: PairSampler, pairs: int, rank: int, world: int) -> None:
+        self.recipe, self.sampler, self.pairs, self.rank, self.world = recipe, sampler, pairs, rank, world
 
     def __getitem__(self, index: int) -> Batch:
         first = (index * self.world + self.rank) * self.pairs
-        return as_batch([self.sampler[first + k] for k in range(self.pairs)])
+        return self.recipe.batch([self.sampler[first + k] for k in range(self.pairs)])
 
 
 def train(
@@ -120,9 +120,11 @@ class _Run:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if init is not None and not (run / LAST).is_file():
             fill(network, read_weights(init).tensors, init)
+        recipe.constrain(network)
         optimizer = torch.optim.Adam(network.parameters(), lr=loop.learning_rate, betas=loop.betas)
         self.ema = copy.deepcopy(network).eval().requires_grad_(False).to(fabric.device)
         self.network, self.optimizer = fabric.setup(network, optimizer)
+        self.critic = self._critic()
         self.step, self.minutes, self.figures = 0, 0.0, dict[str, float]()
         if (run / LAST).is_file():
             self._restore()
@@ -135,8 +137,9 @@ class _Run:
         with _interruptible() as interrupted, self._board() as board:
             while self.step < self.loop.steps and not self._all(interrupted):
                 rate = learning_rate(self.loop, self.step)
-                for group in self.optimizer.param_groups:
-                    group["lr"] = rate
+                for _, optimizer in self._trained():
+                    for group in optimizer.param_groups:
+                        group["lr"] = rate
                 losses, batch = self._update()
                 self.step += 1
                 self.minutes = before + (time.monotonic() - began) / 60
@@ -164,21 +167,57 @@ class _Run:
             batch = self.fabric.to_device(next(self.batches))
             last = part == self.loop.accumulate - 1
             with self.fabric.no_backward_sync(self.network, enabled=not last):
-                losses = self.recipe.losses(self.network, batch, self.step)
-                total = float(losses["total"].detach())
-                if not math.isfinite(total):  # before backward, which crashes on sampling at NaN
-                    raise TrainingDiverged(self.step, total, self.folder / LAST)
-                self.fabric.backward(losses["total"] / self.loop.accumulate)
-            for name, value in losses.items():
-                totals[name] = totals.get(name, 0.0) + float(value.detach()) / self.loop.accumulate
-        if self.loop.clip:
-            self.fabric.clip_gradients(self.network, self.optimizer, max_norm=self.loop.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+                terms = self._backward(batch, last)
+            for name, value in terms.items():
+                totals[name] = totals.get(name, 0.0) + value / self.loop.accumulate
+        for module, optimizer in self._trained():
+            if self.loop.clip:
+                self.fabric.clip_gradients(module, optimizer, max_norm=self.loop.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         with torch.no_grad():
             for average, now in zip(self.ema.parameters(), self.network.module.parameters(), strict=True):
                 average.lerp_(now, 1 - self.loop.ema_decay)
+            for kept, now in zip(self.ema.buffers(), self.network.module.buffers(), strict=True):
+                kept.copy_(now)  # of batch norms, which average by themselves
         return totals, batch
+
+    def _backward(self, batch: Batch, last: bool) -> dict[str, float]:
+        """Gradients of the network, and of its critic on the same pictures."""
+        critic = None if self.critic is None else self.critic[0]
+        if critic is not None:
+            critic.requires_grad_(False)
+        losses = self.recipe.losses(self.network, batch, self.step, getattr(critic, "module", None))
+        terms = {name: float(value.detach()) for name, value in losses.terms.items()}
+        if not math.isfinite(terms["total"]):  # before backward, which crashes on sampling at NaN
+            raise TrainingDiverged(self.step, terms["total"], self.folder / LAST)
+        self.fabric.backward(losses.terms["total"] / self.loop.accumulate)
+        adversary = self.recipe.adversary
+        if (
+            adversary is not None
+            and critic is not None
+            and losses.real is not None
+            and losses.fake is not None
+        ):
+            critic.requires_grad_(True)
+            with self.fabric.no_backward_sync(critic, enabled=not last):
+                loss = adversary.loss(critic, losses.real, losses.fake.detach())
+                self.fabric.backward(loss / self.loop.accumulate)
+            terms["critic"] = float(loss.detach())
+        return terms
+
+    def _critic(self) -> tuple[Any, Any] | None:
+        """The critic and its optimiser, which follows the network's schedule."""
+        if self.recipe.adversary is None:
+            return None
+        critic = self.recipe.adversary.build().train()
+        optimizer = torch.optim.Adam(critic.parameters(), lr=self.loop.learning_rate, betas=self.loop.betas)
+        critic, optimizer = self.fabric.setup(critic, optimizer)
+        return critic, optimizer
+
+    def _trained(self) -> list[tuple[Any, Any]]:
+        """Everything that is optimised, with its optimiser."""
+        return [(self.network, self.optimizer), *([self.critic] if self.critic else [])]
 
     def _batches(self, dataset: Dataset) -> Iterator[Batch]:
         loop, fabric = self.loop, self.fabric
@@ -186,8 +225,11 @@ class _Run:
         if pairs < 1:
             raise BadValue(f"batch_size {loop.batch_size} is too small for {fabric.world_size} devices")
         dataset.load_all()
-        sampler = PairSampler(dataset, self.recipe.radius, loop.seed, loop.augmentation)
-        steps = _Steps(sampler, pairs, fabric.global_rank, fabric.world_size)
+        recipe = self.recipe
+        sampler = PairSampler(
+            dataset, recipe.radius, loop.seed, loop.augmentation, landmarks=recipe.landmarks
+        )
+        steps = _Steps(recipe, sampler, pairs, fabric.global_rank, fabric.world_size)
         first, end = self.step * loop.accumulate, loop.steps * loop.accumulate
         loader = DataLoader(
             steps,
@@ -244,6 +286,9 @@ class _Run:
                 "optimizer": self.optimizer.state_dict(),
                 **rng_state(),
             }
+            if self.critic is not None:
+                critic, optimizer = self.critic
+                state |= {"critic": critic.module.state_dict(), "critic_optimizer": optimizer.state_dict()}
             save_checkpoint(self.folder / LAST, state)
             notes = {"recipe": self.recipe.name, "steps": self.step, "minutes": round(self.minutes, 1)}
             self.recipe.export(self.ema, weights, notes)
@@ -256,6 +301,10 @@ class _Run:
         self.network.module.load_state_dict(state["network"])
         self.ema.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.critic is not None:
+            critic, optimizer = self.critic
+            critic.module.load_state_dict(state["critic"])
+            optimizer.load_state_dict(state["critic_optimizer"])
         restore_rng(state)
 
 

@@ -1,17 +1,17 @@
-"""What the training loop needs to know of a model: a typed configuration and four functions."""
+"""What the training loop needs to know of a model: a typed configuration and a few functions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 from countenance.arrays import Image
 from countenance.data.dataset import Dataset
-from countenance.data.pairs import Augmentation
+from countenance.data.pairs import Augmentation, Pair
 from countenance.errors import BadValue
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -67,6 +67,32 @@ class LoopConfig:
             raise BadValue(f"steps is {self.steps}; give 1 or more")
 
 
+class Losses(NamedTuple):
+    """What one batch costs.
+
+    Attributes:
+        terms: named scalars; "total" is minimised.
+        real: pictures for the critic to tell from ``fake``, (B, 3, H, W); None without a critic.
+        fake: what the network made.
+    """
+
+    terms: dict[str, Tensor]
+    real: Tensor | None = None
+    fake: Tensor | None = None
+
+
+class Adversary(Protocol):
+    """A critic that tells real pictures from made ones, trained in turn with the network."""
+
+    def build(self) -> nn.Module:
+        """The untrained critic."""
+        ...
+
+    def loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """What the critic minimises; ``fake`` carries no gradient."""
+        ...
+
+
 class Recipe(Protocol):
     """A model's side of training."""
 
@@ -85,6 +111,15 @@ class Recipe(Protocol):
         """Of the motion descriptor."""
         ...
 
+    @property
+    def landmarks(self) -> bool:
+        """Pairs must come with the tracker's landmarks."""
+        ...
+
+    def batch(self, pairs: list[Pair]) -> Batch:
+        """What :meth:`losses` takes; made in the processes that load pairs."""
+        ...
+
     def build(self, dataset: Dataset) -> nn.Module:
         """The untrained network.
 
@@ -93,8 +128,17 @@ class Recipe(Protocol):
         """
         ...
 
-    def losses(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Named scalars of one batch; "total" is minimised."""
+    def constrain(self, network: nn.Module) -> None:
+        """Add what only training needs, such as spectral norm; called once the first weights are in place."""
+        ...
+
+    @property
+    def adversary(self) -> Adversary | None:
+        """What the network is trained against; None for nothing."""
+        ...
+
+    def losses(self, network: nn.Module, batch: Batch, step: int, critic: nn.Module | None) -> Losses:
+        """Of one batch; the critic is held still."""
         ...
 
     def sheet(self, network: nn.Module, batch: Batch) -> Image:

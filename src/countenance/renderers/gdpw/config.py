@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from countenance.errors import BadValue
@@ -25,7 +25,12 @@ class GDPWConfig:
         size: side of the pictures that it was trained on, in px.
         blend: the last level paints over the warped source through a mask instead of painting all (off as published).
         exact_grid: a zero flow samples the picture itself; False is the published sampling, see
-            :mod:`countenance.renderers.blocks.flow`.
+            :mod:`countenance.renderers.blocks.flow`. True also reduces the guidance by means of squares.
+        patch: the network sees squares of this many pixels as one, with their colours as channels; the published one
+            sees pixels.
+        mesh_start: levels predict how the flow differs from the displacement field, instead of the flow.
+        start_picture: the result starts from a picture that the mesh alone gives, and the network corrects it.
+        spade_width: channels inside SPADE; 0 as published: as many as the block's.
     """
 
     guidance: Patterns = "neural_codes"
@@ -38,10 +43,16 @@ class GDPWConfig:
     size: int = 256
     blend: bool = False
     exact_grid: bool = False
+    patch: int = 1
+    mesh_start: bool = False
+    start_picture: bool = False
+    spade_width: int = 0
 
     def __post_init__(self) -> None:
         if self.levels < 2:
             raise BadValue(f"levels is {self.levels}; the encoder and decoder need 2 or more")
+        if self.mesh_start and not self.uses_displacement:
+            raise BadValue("mesh_start needs the displacement field; choose guidance geom_disp or both")
 
     def width(self, stride: int) -> int:
         """Channels at 1 / stride of the picture's size."""
@@ -65,9 +76,48 @@ class GDPWConfig:
     @property
     def multiple(self) -> int:
         """Sides of pictures must be a multiple of this."""
-        return 1 << (self.levels - 1)
+        return self.patch << (self.levels - 1)
 
 
 def paper(guidance: Patterns = "neural_codes") -> GDPWConfig:
     """The published network: 142 million parameters at 256 x 256."""
     return GDPWConfig(guidance=guidance)
+
+
+HEAD_VERTICES = 478 + 2 * (9 + 9) + 2 * 11 + 8 * 36
+"""Of :mod:`countenance.renderers.geometric.head_mesh`: face, rims of eyes and mouth, rings."""
+
+
+def lite(guidance: Patterns = "both") -> GDPWConfig:
+    """Real time on two CPU cores, on the geometric renderer's mesh; what differs from the paper is in the README."""
+    return GDPWConfig(
+        guidance=guidance,
+        levels=5,
+        base_width=24,
+        max_width=128,
+        code_channels=8,
+        vertices=HEAD_VERTICES,
+        blend=True,
+        exact_grid=True,
+        patch=2,
+        mesh_start=guidance != "neural_codes",
+        start_picture=guidance != "neural_codes",
+        spade_width=16,
+    )
+
+
+def debug(guidance: Patterns = "both") -> GDPWConfig:
+    """A few thousand weights, for tests: the lite architecture at 32 px."""
+    return replace(
+        lite(guidance),
+        levels=3,
+        base_width=4,
+        min_width=4,
+        max_width=8,
+        code_channels=2,
+        size=32,
+        spade_width=4,
+    )
+
+
+PRESETS = {"paper": paper, "lite": lite, "debug": debug}

@@ -15,26 +15,56 @@ SLOPE = 0.1
 
 
 class Guidance(NamedTuple):
-    """The geometric patterns, drawn at the picture's size; 0 outside the mesh.
+    """The geometric patterns, drawn at the picture's size / ``config.patch``; 0 outside the mesh.
 
     Attributes:
         displacement: (B, 2, H, W) from the driving to the source mesh, drawn on the driving one; x right and y down,
             2 is the whole picture. None without it.
         driving_codes: (B, d, H, W) codes on the driving mesh; None without them.
         source_codes: (B, d, H, W) codes on the source mesh.
+        start: (B, 3, H, W) the picture that the mesh alone gives, at the picture's size; None without it.
     """
 
     displacement: Tensor | None = None
     driving_codes: Tensor | None = None
     source_codes: Tensor | None = None
+    start: Tensor | None = None
+
+
+class Encoded(NamedTuple):
+    """What is computed once per person.
+
+    Attributes:
+        shortcuts: F_s, features to warp, fine to coarse without the coarsest level.
+        coarsest: features of the coarsest level.
+    """
+
+    shortcuts: list[Tensor]
+    coarsest: Tensor
+
+
+class Decoded(NamedTuple):
+    """What is computed for every frame.
+
+    Attributes:
+        flows: fine to coarse without the coarsest level, (B, 2, h, w) in px of their own grid.
+        correction: (B, 2, h, w) what the finest flow adds to the mesh's; the flow itself without a mesh start.
+        painted: (B, 3, H, W) in [0, 1].
+        mask: (B, 1, H, W), share of ``painted``.
+    """
+
+    flows: list[Tensor]
+    correction: Tensor
+    painted: Tensor
+    mask: Tensor
 
 
 class Rendered(NamedTuple):
     """What the network gives; pictures in [0, 1].
 
     Attributes:
-        flows: fine to coarse without the coarsest level, (B, 2, h, w) in px of their own grid.
-        warped: (B, 3, H, W) the source, warped by the finest flow.
+        flows: see :class:`Decoded`.
+        warped: (B, 3, H, W) the source, warped by the finest flow; or the start picture, warped by the correction.
         painted: (B, 3, H, W).
         mask: (B, 1, H, W), share of ``painted``.
         picture: (B, 3, H, W), the result.
@@ -83,11 +113,11 @@ class SPADE(nn.Module):
 class SPADEResBlock(nn.Module):
     """Two convolutions, each after SPADE and LeakyReLU, and a shortcut."""
 
-    def __init__(self, inputs: int, outputs: int, modulation: int) -> None:
+    def __init__(self, inputs: int, outputs: int, modulation: int, hidden: int) -> None:
         super().__init__()
-        self.spade_1 = SPADE(inputs, outputs, modulation)
+        self.spade_1 = SPADE(inputs, hidden, modulation)
         self.conv_1 = NormalizedConv(inputs, outputs, 3, padding=1)
-        self.spade_2 = SPADE(outputs, outputs, modulation)
+        self.spade_2 = SPADE(outputs, hidden, modulation)
         self.conv_2 = NormalizedConv(outputs, outputs, 3, padding=1)
         self.shortcut = NormalizedConv(inputs, outputs, 1) if inputs != outputs else None
 
@@ -101,9 +131,9 @@ class SPADEResBlock(nn.Module):
 class ProgressiveWarping(nn.Module):
     """PWM at one level: SPADE by the guidance, the full displacement of the next level, doubled features."""
 
-    def __init__(self, inputs: int, width: int, finer: int, modulation: int) -> None:
+    def __init__(self, inputs: int, width: int, finer: int, modulation: int, hidden: int) -> None:
         super().__init__()
-        self.spade = SPADEResBlock(inputs, width, modulation)
+        self.spade = SPADEResBlock(inputs, width, modulation, hidden)
         self.flow = nn.Conv2d(width, 2, 3, padding=1)
         self.up = ConvBlock(width, finer)
 
@@ -131,61 +161,89 @@ class GDPW(nn.Module):
         self.codes = (
             nn.Parameter(torch.randn(config.vertices, config.code_channels)) if config.uses_codes else None
         )
-        inputs = 3 + config.code_channels * config.uses_codes
+        pixels = config.patch**2
+        inputs = 3 * pixels + config.code_channels * config.uses_codes
         self.encoder = nn.ModuleList(
             ConvBlock(a, b) for a, b in zip([inputs, *widths[:-1]], widths, strict=True)
         )
         self.shortcuts = nn.ModuleList(ConvBlock(width, width) for width in widths[:-1])
         self.decoder = nn.ModuleList(  # coarse to fine; every input is two routes side by side
             ProgressiveWarping(
-                2 * widths[level], widths[level], widths[level - 1], config.modulation_channels
+                2 * widths[level],
+                widths[level],
+                widths[level - 1],
+                config.modulation_channels,
+                config.spade_width or widths[level],
             )
             for level in range(config.levels - 1, 0, -1)
         )
-        self.out = nn.Conv2d(2 * widths[0], 4, 3, padding=1)
+        last = 2 * widths[0]
+        self.finish = ConvBlock(last + 3 * pixels, widths[0]) if config.start_picture else None
+        self.out = nn.Conv2d(widths[0] if config.start_picture else last, 4 * pixels, 3, padding=1)
 
-    def encode(self, source: Tensor, guidance: Guidance) -> list[Tensor]:
-        """Features of the source, fine to coarse; once per person, unless the codes change."""
-        x = source if guidance.source_codes is None else torch.cat([source, guidance.source_codes], 1)
-        levels = []
+    def encode(self, source: Tensor, source_codes: Tensor | None) -> Encoded:
+        """Features of the source; once per person, unless the codes change.
+
+        Args:
+            source: (B, 3, H, W) in [0, 1]; sides are multiples of ``config.multiple``.
+            source_codes: of :class:`Guidance`.
+        """
+        x = self._patches(source)
+        if source_codes is not None:
+            x = torch.cat([x, source_codes], 1)
+        routes = []
         for level, block in enumerate(self.encoder):
             x = block(x)
             if level:
                 x = F.avg_pool2d(x, 2)
-            levels.append(x)
-        return levels
+            if level < len(self.shortcuts):
+                routes.append(self.shortcuts[level](x))
+        return Encoded(routes, x)
 
-    def decode(self, source: Tensor, levels: list[Tensor], guidance: Guidance) -> Rendered:
-        """Pictures.
-
-        Args:
-            source: (B, 3, H, W) in [0, 1]; sides are multiples of ``config.multiple``.
-            levels: of :meth:`encode`.
-            guidance: with what ``config.guidance`` names.
-        """
-        exact, deepest = self.config.exact_grid, self.config.levels - 1
+    def decode(self, encoded: Encoded, guidance: Guidance) -> Decoded:
+        """Flows and colours of one frame, with what ``config.guidance`` names."""
+        config, deepest = self.config, self.config.levels - 1
+        exact = config.exact_grid
         maps = [part for part in (guidance.driving_codes, guidance.displacement) if part is not None]
         modulation = torch.cat(maps, 1)
-        coarsest = levels[-1]
-        small = blurred_and_reduced(modulation, 1 << deepest)
+        coarsest = encoded.coarsest
+        small = self._reduced(modulation, deepest)
         mesh_flow = small[:, -2:] if guidance.displacement is not None else torch.zeros_like(coarsest[:, :2])
         x = torch.cat([coarsest, warp(coarsest, in_px(mesh_flow, exact), exact)], 1)
         flows: list[Tensor] = []
+        correction = mesh_flow
         for level, block in zip(range(deepest, 0, -1), self.decoder, strict=True):
-            x, flow = block(x, small)
-            finer = level - 1
-            x = torch.cat([x, warp(self.shortcuts[finer](levels[finer]), flow, exact)], 1)
-            small = blurred_and_reduced(modulation, 1 << finer)
+            x, correction = block(x, small)
+            small = self._reduced(modulation, level - 1)
+            flow = correction + in_px(small[:, -2:], exact) if config.mesh_start else correction
+            x = torch.cat([x, warp(encoded.shortcuts[level - 1], flow, exact)], 1)
             flows.insert(0, flow)
-        out = torch.sigmoid(self.out(x))
-        painted, mask = out[:, :3], out[:, 3:]
-        warped = warp(source, flows[0], exact)
-        picture = torch.lerp(warped, painted, mask) if self.config.blend else painted
-        return Rendered(flows, warped, painted, mask, picture)
+        if self.finish is not None and guidance.start is not None:
+            x = self.finish(torch.cat([x, self._patches(guidance.start)], 1))
+        out = torch.sigmoid(self._pixels(self.out(x)).float())
+        return Decoded(flows, correction, out[:, :3], out[:, 3:])
+
+    def _reduced(self, modulation: Tensor, level: int) -> Tensor:
+        if self.config.exact_grid:
+            return F.avg_pool2d(modulation, 1 << level) if level else modulation
+        return blurred_and_reduced(modulation, 1 << level)
+
+    def _patches(self, picture: Tensor) -> Tensor:
+        return picture if self.config.patch == 1 else F.pixel_unshuffle(picture, self.config.patch)
+
+    def _pixels(self, patches: Tensor) -> Tensor:
+        """(B, 4 p^2, h, w) -> (B, 4, p h, p w)."""
+        return patches if self.config.patch == 1 else F.pixel_shuffle(patches, self.config.patch)
 
     def forward(self, source: Tensor, guidance: Guidance) -> Rendered:
         """See :meth:`encode` and :meth:`decode`."""
-        return self.decode(source, self.encode(source, guidance), guidance)
+        flows, correction, painted, mask = self.decode(self.encode(source, guidance.source_codes), guidance)
+        if self.config.start_picture and guidance.start is not None:
+            warped = warp(guidance.start, correction, self.config.exact_grid)
+        else:
+            warped = warp(source, flows[0], self.config.exact_grid)
+        picture = torch.lerp(warped.float(), painted, mask) if self.config.blend else painted
+        return Rendered(flows, warped, painted, mask, picture)
 
 
 def in_px(flow: Tensor, exact: bool) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
 from countenance.renderers.geometric import SPEC
 from countenance.renderers.geometric.avatar import GeometricAvatar
+from countenance.renderers.geometric.deformation import Deformed
 from countenance.renderers.geometric.eyes import add_gaze
 from countenance.renderers.geometric.mouth import draw_mouth
 from countenance.renderers.spec import RendererSpec
@@ -52,11 +54,25 @@ class GeometricRenderer:
         """Pictures of the crop; the avatar's own motion gives the source back, pixel for pixel."""
         if motion.space.name != SPEC.motion_space:
             raise MotionSpaceMismatch(motion.space.name, SPEC.motion_space, "the geometric renderer")
-        return (render_frame(avatar, values) for values in motion.values)
+        return (drive(avatar, values).picture for values in motion.values)
 
 
-def render_frame(avatar: GeometricAvatar, coefficients: Floats) -> Image:
-    """One picture of the crop, S x S x 3 uint8.
+class Driven(NamedTuple):
+    """One frame.
+
+    Attributes:
+        picture: S x S x 3 uint8, the crop.
+        field: (S, S, 2) the way from each pixel to the source's, in px; 0 at the border.
+        mesh: of this frame.
+    """
+
+    picture: Image
+    field: Floats
+    mesh: Deformed
+
+
+def drive(avatar: GeometricAvatar, coefficients: Floats) -> Driven:
+    """Pose, warp and complete one frame.
 
     Args:
         avatar: the person.
@@ -78,7 +94,7 @@ def render_frame(avatar: GeometricAvatar, coefficients: Floats) -> Image:
     warped = cv2.remap(avatar.square, columns, rows, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     picture = _antialiased(warped, field)
     draw_mouth(picture, avatar.mouth, deformed, spread[..., 2])
-    return picture
+    return Driven(picture, field, deformed)
 
 
 def _softened_outside(exact: Floats, on_face: Mask) -> Floats:

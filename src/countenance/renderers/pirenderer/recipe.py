@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -16,19 +16,19 @@ from torch import Tensor, nn
 
 from countenance.arrays import Floats, Image
 from countenance.data.dataset import Dataset
-from countenance.data.pairs import Augmentation
+from countenance.data.pairs import Augmentation, Pair, as_batch
 from countenance.errors import MotionSpaceMismatch
 from countenance.face.mediapipe_model import mediapipe_model
 from countenance.face.mediapipe_topology import REGIONS
 from countenance.losses.backbones import load_backbone
-from countenance.losses.parts import part_crops
+from countenance.losses.parts import part_distance
 from countenance.losses.perceptual import PerceptualLoss
 from countenance.motion.spaces import ARKIT_SHAPES
 from countenance.renderers.pirenderer import config as sizes
 from countenance.renderers.pirenderer.config import PIRendererConfig
 from countenance.renderers.pirenderer.network import PIRenderer, Rendered
 from countenance.trackers.arkit_pose import crop_points
-from countenance.training.recipe import Batch, LoopConfig
+from countenance.training.recipe import Batch, LoopConfig, Losses
 from countenance.weights.weight_files import save_weights
 
 MODEL = "pirenderer"
@@ -73,6 +73,7 @@ class PIRendererRecipe:
     landmark_weight: float = 0.0
     imagined_weight: float = 0.0
     standardize: bool = False
+    landmarks: bool = field(default=False, init=False)
 
     @property
     def name(self) -> str:
@@ -111,7 +112,15 @@ class PIRendererRecipe:
             PerceptualLoss(backbone, (0,)),
         )
 
-    def losses(self, network: nn.Module, batch: Batch, step: int) -> dict[str, Tensor]:
+    @property
+    def adversary(self) -> None:
+        """The paper trains without one."""
+        return None
+
+    def constrain(self, network: nn.Module) -> None:
+        """All of its norms are there from the beginning."""
+
+    def losses(self, network: nn.Module, batch: Batch, step: int, critic: nn.Module | None = None) -> Losses:
         """Eq. 9: warp_weight L_w + final_weight (L_c + style L_s); only L_w in the first stage."""
         warp_only = step < self.warp_only
         _, target, rendered = self._both_directions(network, batch, warp_only)
@@ -134,7 +143,11 @@ class PIRendererRecipe:
             terms["imagined"] = self.imagined_weight * self._imagined_distance(network, batch, step)
         if self.pixel_weight:
             terms["pixel"] = self.pixel_weight * (result - target).abs().mean()
-        return {**terms, "total": torch.stack(list(terms.values())).sum()}
+        return Losses({**terms, "total": torch.stack(list(terms.values())).sum()})
+
+    def batch(self, pairs: list[Pair]) -> Batch:
+        """Pairs as they are."""
+        return as_batch(pairs)
 
     def sheet(self, network: nn.Module, batch: Batch) -> Image:
         """Rows of source, target, warped and final picture."""
@@ -200,15 +213,6 @@ def landmark_distance(flow: Tensor, places: Tensor, displacement: Tensor, weight
     found = F.grid_sample(flow.float(), places[:, None], align_corners=False, padding_mode="border")[:, :, 0]
     wanted = displacement.transpose(1, 2) * displacement.new_tensor([width / 2, height / 2])[:, None]
     return ((found - wanted).abs().sum(1) * weights).sum() / weights.sum().clamp(min=1)
-
-
-def part_distance(loss: PerceptualLoss, picture: Tensor, target: Tensor, places: Tensor) -> Tensor:
-    """Content and pixel distance of eyes and mouth; see :func:`countenance.losses.parts.part_crops`."""
-    distances = [
-        loss(ours, theirs) + 4 * (ours - theirs).abs().mean()
-        for ours, theirs in zip(part_crops(picture, places), part_crops(target, places), strict=True)
-    ]
-    return torch.stack(distances).mean()
 
 
 def _landmark_pairs(source: Tensor, driving: Tensor) -> tuple[Tensor, Tensor, Tensor]:

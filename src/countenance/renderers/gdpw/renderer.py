@@ -1,0 +1,229 @@
+"""Enroll and render: the mesh says where pixels go, the network corrects that and paints what the photo lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from countenance.arrays import Floats, Image
+from countenance.errors import MotionSpaceMismatch, WeightsDamaged, WeightsMissing
+from countenance.face.rasterizer import Raster, interpolate
+from countenance.motion.sequence import Motion
+from countenance.motion.spaces import ARKIT
+from countenance.portrait.portrait import Portrait
+from countenance.renderers.gdpw import SPECS
+from countenance.renderers.gdpw.config import HEAD_VERTICES, GDPWConfig
+from countenance.renderers.gdpw.head_guidance import guide, source_view
+from countenance.renderers.gdpw.network import GDPW, Decoded, Encoded, Guidance
+from countenance.renderers.geometric.avatar import GeometricAvatar
+from countenance.renderers.openvino_engine import OpenVINONetwork, openvino_wanted
+from countenance.renderers.spec import RendererSpec
+from countenance.weights.weight_files import config_from, fill, read_weights
+
+MODEL = "gdpw"
+_SHIPPED = Path(__file__).with_name("gdpw-lite.safetensors")
+_FRAMES_WORTH = 120  # compiling takes about 2 s, and saves about 20 ms a frame
+
+
+class Corrected(NamedTuple):
+    """What the network says of one frame, as OpenCV takes it.
+
+    Attributes:
+        flow: (h, w, 2) in px of its own grid: where the start picture is sampled.
+        painted: (H, W, 3) in [0, 1].
+        mask: (H, W), share of ``painted``.
+    """
+
+    flow: Floats
+    painted: Floats
+    mask: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    avatar: GeometricAvatar
+    encoded: Encoded
+
+
+class GDPWRenderer:
+    """See :class:`countenance.renderers.renderer.Renderer`.
+
+    Args:
+        network: with its weights, trained on the geometric renderer's mesh.
+        spec: name and needs.
+        device: where it runs.
+    """
+
+    def __init__(self, network: GDPW, spec: RendererSpec, device: str = "cpu") -> None:
+        self.network = network.eval().requires_grad_(False).to(device)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._spec, self._device = spec, torch.device(device)
+        codes = network.codes
+        self._codes = None if codes is None else codes.detach().float().cpu().numpy()
+        self._prepared: _Source | None = None
+        self._fast: OpenVINONetwork | None = None
+
+    @property
+    def spec(self) -> RendererSpec:
+        """Name and needs."""
+        return self._spec
+
+    @property
+    def config(self) -> GDPWConfig:
+        """Sizes and options of its network."""
+        return self.network.config
+
+    def enroll(self, portrait: Portrait) -> GeometricAvatar:
+        """Cut the crop and lay the mesh onto it; the network's own preparation happens at the first frame."""
+        self._expect(portrait.motion)
+        return GeometricAvatar(
+            portrait.square, portrait.landmarks_in_crop_px, portrait.motion[0], portrait.crop
+        )
+
+    def load_avatar(self, path: Path) -> GeometricAvatar:
+        """Read a saved avatar; the geometric renderer's will do as well."""
+        return GeometricAvatar.load(path)
+
+    def render(self, avatar: GeometricAvatar, motion: Motion) -> Iterator[Image]:
+        """Pictures of the crop; see :class:`~countenance.renderers.renderer.Renderer`."""
+        self._expect(motion)
+        return (self._frame(avatar, values, len(motion)) for values in motion.values)
+
+    def _frame(self, avatar: GeometricAvatar, values: Floats, count: int) -> Image:
+        config, source = self.config, self._source(avatar)
+        drawn = guide(avatar, values, config.size // config.patch)
+        with torch.inference_mode():
+            guidance = Guidance(
+                self._tensor(drawn.displacement) if config.uses_displacement else None,
+                self._drawn_codes(drawn.driving),
+                None,
+                self._picture(drawn.start) if config.start_picture else None,
+            )
+            decoded = self._decode(source.encoded, guidance, count)
+        base = drawn.start if config.start_picture else avatar.square
+        return composed(base, corrected(decoded), blend=config.blend)
+
+    def _decode(self, encoded: Encoded, guidance: Guidance, count: int) -> Decoded:
+        """Through the network, or its compiled form once there are frames enough."""
+        if not (self._fast or (count >= _FRAMES_WORTH and openvino_wanted(self._device))):
+            return self.network.decode(encoded, guidance)
+        given = (encoded.coarsest, *encoded.shortcuts, *(t for t in guidance if t is not None))
+        if self._fast is None:
+            self._fast = OpenVINONetwork(_Decoder(self.network, guidance), given)
+        flow, correction, painted, mask = self._fast(*given)
+        return Decoded([flow], correction, painted, mask)
+
+    def _source(self, avatar: GeometricAvatar) -> _Source:
+        """Prepared once per avatar; the last one is kept."""
+        if self._prepared is None or self._prepared.avatar is not avatar:
+            with torch.inference_mode():
+                codes = self._drawn_codes(source_view(avatar, self.config.size // self.config.patch))
+                encoded = self.network.encode(self._picture(avatar.square), codes)
+            self._prepared = _Source(avatar, encoded)
+        return self._prepared
+
+    def _drawn_codes(self, view: Raster) -> Tensor | None:
+        return None if self._codes is None else self._tensor(interpolate(view, self._codes))
+
+    def _picture(self, picture: Image) -> Tensor:
+        """(1, 3, size, size) in [0, 1]."""
+        return self._tensor(_resized(picture, self.config.size).astype(np.float32) / 255)
+
+    def _tensor(self, planes: Floats) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(planes)).to(self._device)
+        return tensor.permute(2, 0, 1)[None].contiguous(memory_format=torch.channels_last)
+
+    def _expect(self, motion: Motion) -> None:
+        if motion.space.name != ARKIT.name:
+            raise MotionSpaceMismatch(motion.space.name, ARKIT.name, f"model '{self._spec.name}'")
+
+
+class _Decoder(nn.Module):
+    """:meth:`GDPW.decode` with tensors only, as OpenVINO wants it."""
+
+    def __init__(self, network: GDPW, like: Guidance) -> None:
+        super().__init__()
+        self.network, self._levels = network, len(network.shortcuts)
+        self._given = [name for name, tensor in like._asdict().items() if tensor is not None]
+
+    def forward(self, coarsest: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        shortcuts, maps = list(rest[: self._levels]), rest[self._levels :]
+        guidance = Guidance(**dict(zip(self._given, maps, strict=True)))
+        decoded = self.network.decode(Encoded(shortcuts, coarsest), guidance)
+        return decoded.flows[0], decoded.correction, decoded.painted, decoded.mask
+
+
+def corrected(decoded: Decoded) -> Corrected:
+    """The first of a batch, as arrays."""
+    flow, painted, mask = (
+        tensor[0].permute(1, 2, 0).float().cpu().numpy()
+        for tensor in (decoded.correction, decoded.painted, decoded.mask)
+    )
+    return Corrected(np.ascontiguousarray(flow), np.ascontiguousarray(painted), mask[..., 0])
+
+
+def composed(base: Image, change: Corrected, *, blend: bool) -> Image:
+    """The result at the base's own size, so that skin keeps what detail the photo has.
+
+    Args:
+        base: S x S x 3 uint8.
+        change: of any smaller or larger size; its flow is scaled to the base.
+        blend: paint through the mask; otherwise the painted picture is all.
+    """
+    side = base.shape[0]
+    painted = _resized(change.painted, side) * 255
+    if not blend:
+        return np.asarray(np.rint(painted.clip(0, 255)), np.uint8)
+    flow = _resized(change.flow, side) * (side / change.flow.shape[0])
+    columns, rows = np.meshgrid(np.arange(side, dtype=np.float32), np.arange(side, dtype=np.float32))
+    warped = cv2.remap(
+        base, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    mask = _resized(change.mask, side).clip(0, 1)
+    result = cv2.blendLinear(warped.astype(np.float32), painted, 1 - mask, mask)
+    return np.asarray(np.rint(result.clip(0, 255)), np.uint8)
+
+
+def _resized(array: Any, side: int) -> Any:
+    if array.shape[0] == side:
+        return array
+    how = cv2.INTER_AREA if side < array.shape[0] else cv2.INTER_LINEAR
+    return cv2.resize(array, (side, side), interpolation=how)
+
+
+def load(name: str = "gdpw-lite", device: str = "cpu") -> GDPWRenderer:
+    """For the catalogue.
+
+    Raises:
+        WeightsMissing: the shipped file is gone.
+    """
+    if not _SHIPPED.is_file():
+        raise WeightsMissing(name, "install countenance again; its weights are part of the package")
+    return from_file(_SHIPPED, SPECS[0], device)
+
+
+def from_file(path: Path, spec: RendererSpec | None = None, device: str = "cpu") -> GDPWRenderer:
+    """A renderer of weights that were trained on the default tracker's mesh.
+
+    Raises:
+        WeightsMissing: no such file.
+        WeightsDamaged: damaged, of another model, or for another mesh.
+    """
+    file = read_weights(path, MODEL)
+    config = config_from(file, GDPWConfig, path)
+    if config.uses_codes and config.vertices != HEAD_VERTICES:
+        raise WeightsDamaged(
+            path,
+            f"it was trained on a mesh of {config.vertices} vertices (FLAME has 5023); rendering needs that mesh",
+            "use --model gdpw-lite",
+        )
+    network = GDPW(config)
+    fill(network, file.tensors, path)
+    return GDPWRenderer(network, spec or replace(SPECS[0], name=path.stem), device)
