@@ -276,3 +276,18 @@ def with_changes(motion: Motion, changes: dict[str, float]) -> Motion:
         else:
             values[:, column] = value
     return motion.with_values(values)
+
+
+def turned_to_front(motion: Motion) -> dict[str, float]:
+    """Changes for :func:`with_changes` that make a portrait's head look straight ahead, its expression unchanged.
+
+    Face frontalisation (GDPW, Sec. 4.4): the head's rotation becomes that of the neutral motion.
+
+    Args:
+        motion: the portrait's own, one frame.
+    """
+    return {
+        c.name: c.neutral - float(motion.values[0, column])
+        for column, c in enumerate(motion.space.coefficients)
+        if c.region == "pose" and c.unit == "rad"
+    }

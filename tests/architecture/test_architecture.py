@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "countenance"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "arrays"},
+    {"errors", "arrays", "timing"},
     {"atomic"},
     {"motion"},
     {"media"},

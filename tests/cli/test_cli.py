@@ -15,6 +15,8 @@ from countenance.cli.main import VERBS, main
 from countenance.media.video import VideoReader
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, FLAME
+from countenance.production import load_portrait
+from countenance.trackers.catalogue import load_tracker
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,21 @@ def test_settings_that_are_none(
     code, _, complaint = run(capsys, "edit", photo, "-o", tmp_path / "o.png", "--set", setting)
     assert code == 2
     assert says in complaint
+
+
+def test_frontalizing_turns_the_head_to_the_camera(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracker = load_tracker()
+    turned, front = tmp_path / "turned.png", tmp_path / "front.png"
+    assert run(capsys, "edit", photo, "-o", turned, "--set", "yaw=-14", "--set", "roll=10")[0] == 0
+    assert run(capsys, "edit", turned, "-o", front, "--frontalize")[0] == 0
+    before, after = (
+        np.degrees(np.abs([load_portrait(p, tracker=tracker).motion[n][0] for n in ("yaw", "roll")]))
+        for p in (turned, front)
+    )
+    assert before.max() > 8
+    assert after.max() < 0.5 * before.max()
 
 
 def test_a_sweep_needs_two_ends(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,3 +90,39 @@ def test_animate_and_interpolate_with_a_file(
     assert np.abs(frames[0] - frames[-1]).mean() < 3  # from a motion to itself
     code, _, complaint = run(capsys, *between, "--model", "geometric")
     assert (code, "no latent motion space" in complaint) == (2, True)
+
+
+def test_gdpw_trains_converts_and_is_measured(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = write_dataset(tmp_path / "dataset")
+    run_folder = tmp_path / "run"
+    options = (
+        "--data",
+        dataset,
+        "-o",
+        run_folder,
+        "--preset",
+        "debug",
+        "--steps",
+        "1",
+        "--accelerator",
+        "cpu",
+    )
+    code, printed, _ = run(capsys, "train", "gdpw", *options, "--json")
+    assert (code, json.loads(printed)["finished"]) == (0, True)
+    code, printed, _ = run(
+        capsys, "bench", "--model", run_folder / "weights.safetensors", "--frames", "20", "--json"
+    )
+    row = json.loads(printed)["models"][0]
+    assert (code, len(json.loads(printed)["models"])) == (0, 1)
+    assert row["gflop"] > 0
+    assert row["parameters"] > 0
+    assert sum(row["shares"].values()) == pytest.approx(100, abs=1)
+    assert {"tracking", "geometry", "network", "compositing", "media"} <= set(row["shares"])
+    code, _, complaint = run(capsys, "bench", "--frames", "3")
+    assert (code, "give 20 or more" in complaint) == (2, True)
+    checkpoint = shared / "parity" / "gdpw" / "checkpoint-container" / "sample.pth"
+    out = tmp_path / "gdpw.safetensors"
+    code, printed, _ = run(capsys, "convert", checkpoint, "-o", out, "--from", "gdpw", "--json")
+    assert (code, json.loads(printed)["motion_space"]) == (0, "flame")

@@ -17,41 +17,16 @@ from countenance.trackers.catalogue import load_tracker, tracker_for
 from countenance.trackers.deep3d_network import Deep3DNetwork, load_deep3d
 from countenance.trackers.deep3d_tracker import Deep3DTracker
 from countenance.trackers.following import follow_face
+from seeded import listed, seeded
 
 
-def listed(shared: Path) -> list[tuple[str, list[int]]]:
-    lines = (shared / "parity" / "bfm" / "reconnet-forward" / "keys.tsv").read_text().splitlines()[1:]
-    return [(line.split("\t")[0], json.loads(line.split("\t")[1])) for line in lines]
-
-
-def seeded(shared: Path, seed: int) -> dict[str, torch.Tensor]:
-    """Weights by the recipe in the case's config.json."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    state = {}
-    for name, shape in listed(shared):
-        if name.endswith("num_batches_tracked"):
-            state[name] = torch.zeros((), dtype=torch.int64)
-            continue
-        z = rng.standard_normal(shape)
-        if name.endswith("running_mean"):
-            z = 0.1 * z
-        elif name.endswith("running_var"):
-            z = np.exp(0.2 * z)
-        elif len(shape) == 4:
-            z = z * np.sqrt(2 / np.prod(shape[1:]))
-        elif name.endswith("bn3.weight"):
-            z = 0.25 * (1 + 0.1 * z)
-        elif name.endswith(".weight"):
-            z = 1 + 0.1 * z
-        else:
-            z = 0.1 * z
-        state[name] = torch.from_numpy(z.astype(np.float32))
-    return state
+def keys(shared: Path) -> Path:
+    return shared / "parity" / "bfm" / "reconnet-forward" / "keys.tsv"
 
 
 @pytest.fixture
 def files(shared: Path, tmp_path: Path) -> tuple[Path, Path]:
-    torch.save({"net_recon": seeded(shared, 1), "opt_00": {}, "sched_00": {}}, tmp_path / "deep3d.pth")
+    torch.save({"net_recon": seeded(keys(shared), 1), "opt_00": {}, "sched_00": {}}, tmp_path / "deep3d.pth")
     standard = np.random.default_rng(0).normal(size=(68, 3)) * 0.1
     standard[[36, 39, 42, 45, 30, 48, 54]] = np.array(
         [
@@ -71,7 +46,7 @@ def files(shared: Path, tmp_path: Path) -> tuple[Path, Path]:
 def test_the_network_gives_the_authors_numbers(shared: Path, tmp_path: Path) -> None:
     folder = shared / "parity" / "bfm" / "reconnet-forward"
     seed = json.loads((folder / "config.json").read_text())["weights_seed"]
-    torch.save({"net_recon": seeded(shared, seed)}, tmp_path / "epoch_20.pth")
+    torch.save({"net_recon": seeded(keys(shared), seed)}, tmp_path / "epoch_20.pth")
     network = load_deep3d(tmp_path / "epoch_20.pth")
     given, expected = load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors")
     picture = given["input_u8"].float() / 255
@@ -83,7 +58,7 @@ def test_the_network_gives_the_authors_numbers(shared: Path, tmp_path: Path) -> 
 
 def test_names_are_the_authors(shared: Path) -> None:
     ours = {name: list(tensor.shape) for name, tensor in Deep3DNetwork().state_dict().items()}
-    assert ours == dict(listed(shared))
+    assert ours == dict(listed(keys(shared)))
 
 
 def test_a_face_is_measured_and_placed(files: tuple[Path, Path]) -> None:

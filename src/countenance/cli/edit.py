@@ -20,6 +20,7 @@ class Edit:
     examples:
       countenance edit me.jpg -o out.png --set yaw=15 --set mouthSmileLeft=0.7 --set mouthSmileRight=0.7
       countenance edit me.jpg -o out.png --set expression=smile
+      countenance edit me.jpg -o front.png --frontalize
       countenance edit me.jpg -o out.mp4 --sweep yaw=-30:30 --seconds 4
       countenance edit --list
     """
@@ -32,6 +33,8 @@ class Edit:
         default_factory=list
     )
     """name=value; may be given several times. `expression=NAME` sets a whole expression."""
+    frontalize: bool = False
+    """Turn the head straight to the camera; --set yaw=... then counts from there."""
     sweep: str | None = None
     """name=start:stop; there and back."""
     seconds: float = 4.0
@@ -61,6 +64,13 @@ class Edit:
             )
         return self._sweep(self.source, self.output) if self.sweep else self._still(self.source, self.output)
 
+    def _with_front(self, changes: dict[str, float], own: Any) -> dict[str, float]:
+        """The changes, counted from the front if that is wanted."""
+        from countenance.production import turned_to_front
+
+        front = turned_to_front(own) if self.frontalize else {}
+        return {**front, **{name: value + front.get(name, 0.0) for name, value in changes.items()}}
+
     def _still(self, source: Path, output: Path) -> dict[str, Any]:
         from countenance.cli.settings import parse_settings
         from countenance.media.images import check_image_output
@@ -76,6 +86,7 @@ class Edit:
         changes = parse_settings(self.settings, get_space(spec.motion_space))
         tracker = tracker_for(spec.motion_space)
         portrait = load_portrait(source, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
+        changes = self._with_front(changes, portrait.motion)
         image = edited(portrait, renderer, changes)
         if self.crop:
             image = Crop.around(portrait.box_px).cut(image)
@@ -101,6 +112,7 @@ class Edit:
         changes = parse_settings(self.settings, space)
         tracker = tracker_for(space.name)
         portrait = load_portrait(source, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
+        changes = self._with_front(changes, portrait.motion)
         swept = sweep(space, name, start, stop, self.seconds, self.fps)
         base = with_changes(portrait.motion, changes).still(len(swept))
         column = space.index(name)

@@ -13,6 +13,7 @@ import tyro
 
 from countenance.cli.animate import Animate
 from countenance.cli.assets import Assets
+from countenance.cli.bench import Bench
 from countenance.cli.convert import Convert
 from countenance.cli.edit import Edit
 from countenance.cli.interpolate import Interpolate
@@ -39,6 +40,7 @@ VERBS: dict[str, Callable[..., Any]] = {
     "interpolate": Interpolate,
     "track": Track,
     "models": Models,
+    "bench": Bench,
     "assets": Assets,
     "convert": Convert,
     "prepare": Prepare,

@@ -14,7 +14,13 @@ from countenance.renderers.spec import RendererSpec
 if TYPE_CHECKING:
     from countenance.renderers.renderer import Renderer
 
-_FOLDERS = {"geometric": "geometric", "pirenderer-lite": "pirenderer", "pirenderer": "pirenderer"}
+_FOLDERS = {
+    "geometric": "geometric",
+    "gdpw-lite": "gdpw",
+    "pirenderer-lite": "pirenderer",
+    "pirenderer": "pirenderer",
+    "gdpw": "gdpw",
+}
 DEFAULT = "geometric"
 
 

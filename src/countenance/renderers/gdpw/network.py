@@ -236,8 +236,13 @@ class GDPW(nn.Module):
         return patches if self.config.patch == 1 else F.pixel_shuffle(patches, self.config.patch)
 
     def forward(self, source: Tensor, guidance: Guidance) -> Rendered:
-        """See :meth:`encode` and :meth:`decode`."""
-        flows, correction, painted, mask = self.decode(self.encode(source, guidance.source_codes), guidance)
+        """See :meth:`encode`, :meth:`decode` and :meth:`rendered`."""
+        decoded = self.decode(self.encode(source, guidance.source_codes), guidance)
+        return self.rendered(source, decoded, guidance)
+
+    def rendered(self, source: Tensor, decoded: Decoded, guidance: Guidance) -> Rendered:
+        """The picture at the network's own size."""
+        flows, correction, painted, mask = decoded
         if self.config.start_picture and guidance.start is not None:
             warped = warp(guidance.start, correction, self.config.exact_grid)
         else:

@@ -14,21 +14,30 @@ from torch import Tensor, nn
 
 from countenance.arrays import Floats, Image
 from countenance.errors import MotionSpaceMismatch, WeightsDamaged, WeightsMissing
+from countenance.face.flame import FlameModel, load_flame
 from countenance.face.rasterizer import Raster, interpolate
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
 from countenance.portrait.portrait import Portrait
 from countenance.renderers.gdpw import SPECS
 from countenance.renderers.gdpw.config import HEAD_VERTICES, GDPWConfig
+from countenance.renderers.gdpw.flame_renderer import FlameGDPWRenderer
 from countenance.renderers.gdpw.head_guidance import guide, source_view
 from countenance.renderers.gdpw.network import GDPW, Decoded, Encoded, Guidance
 from countenance.renderers.geometric.avatar import GeometricAvatar
 from countenance.renderers.openvino_engine import OpenVINONetwork, openvino_wanted
 from countenance.renderers.spec import RendererSpec
+from countenance.timing import stage
+from countenance.weights.assets import assets_folder
 from countenance.weights.weight_files import config_from, fill, read_weights
 
 MODEL = "gdpw"
 _SHIPPED = Path(__file__).with_name("gdpw-lite.safetensors")
+_WHERE = (
+    "get PWM_both.pth or another checkpoint of GDPW's authors and run: countenance convert FILE.pth -o {path} "
+    "--from gdpw; or use --model gdpw-lite"
+)
+_TRAIN_AGAIN = "train it again with this release, or use --model gdpw-lite"
 _FRAMES_WORTH = 120  # compiling takes about 2 s, and saves about 20 ms a frame
 
 
@@ -98,17 +107,19 @@ class GDPWRenderer:
 
     def _frame(self, avatar: GeometricAvatar, values: Floats, count: int) -> Image:
         config, source = self.config, self._source(avatar)
-        drawn = guide(avatar, values, config.size // config.patch)
-        with torch.inference_mode():
+        with stage("geometry"), torch.inference_mode():
+            drawn = guide(avatar, values, config.size // config.patch)
             guidance = Guidance(
                 self._tensor(drawn.displacement) if config.uses_displacement else None,
                 self._drawn_codes(drawn.driving),
                 None,
                 self._picture(drawn.start) if config.start_picture else None,
             )
+        with stage("network"), torch.inference_mode():
             decoded = self._decode(source.encoded, guidance, count)
-        base = drawn.start if config.start_picture else avatar.square
-        return composed(base, corrected(decoded), blend=config.blend)
+        with stage("compositing"):
+            base = drawn.start if config.start_picture else avatar.square
+            return composed(base, corrected(decoded), blend=config.blend)
 
     def _decode(self, encoded: Encoded, guidance: Guidance, count: int) -> Decoded:
         """Through the network, or its compiled form once there are frames enough."""
@@ -198,32 +209,54 @@ def _resized(array: Any, side: int) -> Any:
     return cv2.resize(array, (side, side), interpolation=how)
 
 
-def load(name: str = "gdpw-lite", device: str = "cpu") -> GDPWRenderer:
+def load(name: str = "gdpw-lite", device: str = "cpu") -> GDPWRenderer | FlameGDPWRenderer:
     """For the catalogue.
 
     Raises:
-        WeightsMissing: the shipped file is gone.
+        WeightsMissing: the authors' checkpoint was not converted yet, or FLAME is not here.
     """
-    if not _SHIPPED.is_file():
-        raise WeightsMissing(name, "install countenance again; its weights are part of the package")
-    return from_file(_SHIPPED, SPECS[0], device)
+    spec = next(spec for spec in SPECS if spec.name == name)
+    path = _SHIPPED if name == "gdpw-lite" else assets_folder() / "gdpw.safetensors"
+    if not path.is_file():
+        raise WeightsMissing(name, _WHERE.format(path=path))
+    return from_file(path, spec, device)
 
 
-def from_file(path: Path, spec: RendererSpec | None = None, device: str = "cpu") -> GDPWRenderer:
-    """A renderer of weights that were trained on the default tracker's mesh.
+def from_file(
+    path: Path, spec: RendererSpec | None = None, device: str = "cpu"
+) -> GDPWRenderer | FlameGDPWRenderer:
+    """A renderer of any file of GDPW weights: on the default tracker's mesh, or on FLAME's.
 
     Raises:
-        WeightsMissing: no such file.
+        WeightsMissing: no such file; or FLAME's own files, which the network needs, are not here.
         WeightsDamaged: damaged, of another model, or for another mesh.
     """
     file = read_weights(path, MODEL)
     config = config_from(file, GDPWConfig, path)
-    if config.uses_codes and config.vertices != HEAD_VERTICES:
-        raise WeightsDamaged(
-            path,
-            f"it was trained on a mesh of {config.vertices} vertices (FLAME has 5023); rendering needs that mesh",
-            "use --model gdpw-lite",
-        )
     network = GDPW(config)
     fill(network, file.tensors, path)
-    return GDPWRenderer(network, spec or replace(SPECS[0], name=path.stem), device)
+    lite, published = SPECS
+    if config.exact_grid:
+        if config.uses_codes and config.vertices != HEAD_VERTICES:
+            raise WeightsDamaged(
+                path, f"it was trained on a mesh of {config.vertices} vertices", _TRAIN_AGAIN
+            )
+        return GDPWRenderer(network, spec or replace(lite, name=path.stem), device)
+    flame = _flame()
+    if config.uses_codes and config.vertices != len(flame.mean):
+        why = f"its codes are for {config.vertices} vertices, and FLAME's file has {len(flame.mean)}"
+        raise WeightsDamaged(path, why, "convert a checkpoint that was trained on this FLAME")
+    return FlameGDPWRenderer(network, flame, spec or replace(published, name=path.stem), device)
+
+
+def _flame() -> FlameModel:
+    folder = assets_folder()
+    files = [folder / "generic_model.pkl", folder / "landmark_embedding.npy"]
+    for file in files:
+        if not file.is_file():
+            raise WeightsMissing(
+                file.name,
+                f"get FLAME 2020 from flame.is.tue.mpg.de and landmark_embedding.npy from github.com/yfeng95/DECA, "
+                f"and save {file.name} as {file}",
+            )
+    return load_flame(files[0], files[1])

@@ -22,6 +22,7 @@ from countenance.renderers.geometric.deformation import Deformed
 from countenance.renderers.geometric.eyes import add_gaze
 from countenance.renderers.geometric.mouth import draw_mouth
 from countenance.renderers.spec import RendererSpec
+from countenance.timing import stage
 
 _SOFT = 0.02  # blur of the displacement around the face, in sides of the crop
 _JUMP_PX = 1.5  # neighbouring pixels that come from places farther apart lie on a silhouette
@@ -54,7 +55,11 @@ class GeometricRenderer:
         """Pictures of the crop; the avatar's own motion gives the source back, pixel for pixel."""
         if motion.space.name != SPEC.motion_space:
             raise MotionSpaceMismatch(motion.space.name, SPEC.motion_space, "the geometric renderer")
-        return (drive(avatar, values).picture for values in motion.values)
+        return (self._frame(avatar, values) for values in motion.values)
+
+    def _frame(self, avatar: GeometricAvatar, values: Floats) -> Image:
+        with stage("geometry"):
+            return drive(avatar, values).picture
 
 
 class Driven(NamedTuple):

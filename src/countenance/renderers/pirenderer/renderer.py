@@ -18,13 +18,14 @@ from countenance.errors import BadValue, MotionSpaceMismatch, WeightsMissing
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
 from countenance.renderers.blocks.flow import warp
+from countenance.renderers.blocks.photo_avatar import PhotoAvatar
 from countenance.renderers.openvino_engine import openvino_wanted
 from countenance.renderers.pirenderer import SPECS
-from countenance.renderers.pirenderer.avatar import PIRendererAvatar
 from countenance.renderers.pirenderer.config import PIRendererConfig
 from countenance.renderers.pirenderer.fast import FastPIRenderer, frames_worth
 from countenance.renderers.pirenderer.network import PIRenderer, Rendered
 from countenance.renderers.spec import RendererSpec
+from countenance.timing import stage
 from countenance.weights.assets import assets_folder
 from countenance.weights.weight_files import config_from, fill, read_weights
 
@@ -60,7 +61,7 @@ class PIRendererRenderer:
         self.network = network.eval().requires_grad_(False).to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._spec, self._device = spec, torch.device(device)
-        self._prepared: tuple[PIRendererAvatar, _Source] | None = None
+        self._prepared: tuple[PhotoAvatar, _Source] | None = None
         self._fast: FastPIRenderer | None = None
 
     @property
@@ -74,23 +75,23 @@ class PIRendererRenderer:
         config: PIRendererConfig = self.network.config
         return config
 
-    def enroll(self, portrait: Portrait) -> PIRendererAvatar:
+    def enroll(self, portrait: Portrait) -> PhotoAvatar:
         """Cut the crop; the network's own preparation happens at the first frame."""
         self._expect(portrait.motion)
-        return PIRendererAvatar(portrait.square, portrait.motion[0], portrait.crop)
+        return PhotoAvatar(portrait.square, portrait.motion[0], portrait.crop)
 
-    def load_avatar(self, path: Path) -> PIRendererAvatar:
+    def load_avatar(self, path: Path) -> PhotoAvatar:
         """Read a saved avatar."""
-        return PIRendererAvatar.load(path)
+        return PhotoAvatar.load(path)
 
-    def render(self, avatar: PIRendererAvatar, motion: Motion) -> Iterator[Image]:
+    def render(self, avatar: PhotoAvatar, motion: Motion) -> Iterator[Image]:
         """Pictures of the crop; see :class:`~countenance.renderers.renderer.Renderer`."""
         self._expect(motion)
         packed = packed_windows(motion, self.config)
         return self._frames(avatar, (self.latent(window, avatar) for window in packed), len(packed))
 
     def render_between(
-        self, avatar: PIRendererAvatar, first: Motion, second: Motion, shares: Floats
+        self, avatar: PhotoAvatar, first: Motion, second: Motion, shares: Floats
     ) -> Iterator[Image]:
         """Pictures between two motions in the latent space (appendix C, Eq. 11).
 
@@ -111,19 +112,21 @@ class PIRendererRenderer:
         return self._frames(avatar, between, len(shares))
 
     @torch.inference_mode()
-    def latent(self, window: Floats, avatar: PIRendererAvatar) -> Tensor:
+    def latent(self, window: Floats, avatar: PhotoAvatar) -> Tensor:
         """z (1, C) of one packed window (D, T)."""
         given = torch.from_numpy(np.ascontiguousarray(window, np.float32))[None].to(self._device)
         z: Tensor = self.network.latent(given, self._source(avatar).own)
         return z
 
-    def _frames(self, avatar: PIRendererAvatar, latents: Iterator[Tensor], count: int) -> Iterator[Image]:
+    def _frames(self, avatar: PhotoAvatar, latents: Iterator[Tensor], count: int) -> Iterator[Image]:
         source = self._source(avatar)
         for z in latents:
             with torch.inference_mode():
-                rendered = self._renderer(source, z, count).render(source.small, source.features, z)
-                picture = self._picture(source, rendered)
-            yield _resized(picture, avatar.crop.side)
+                with stage("network"):
+                    rendered = self._renderer(source, z, count).render(source.small, source.features, z)
+                with stage("compositing"):
+                    picture = _resized(self._picture(source, rendered), avatar.crop.side)
+            yield picture
 
     def _renderer(self, source: _Source, z: Tensor, count: int) -> PIRenderer | FastPIRenderer:
         """The network, or its compiled form once there are frames enough."""
@@ -145,14 +148,14 @@ class PIRendererRenderer:
         bytes_ = ((result[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         return np.ascontiguousarray(bytes_.permute(1, 2, 0).cpu().numpy())
 
-    def _source(self, avatar: PIRendererAvatar) -> _Source:
+    def _source(self, avatar: PhotoAvatar) -> _Source:
         """Prepared once per avatar; the last one is kept."""
         if self._prepared is None or self._prepared[0] is not avatar:
             self._prepared = avatar, self._encoded(avatar)
         return self._prepared[1]
 
     @torch.inference_mode()
-    def _encoded(self, avatar: PIRendererAvatar) -> _Source:
+    def _encoded(self, avatar: PhotoAvatar) -> _Source:
         size, side = self.config.size, avatar.crop.side
         small = self._tensor(_resized(avatar.square, size))
         finest = min(side, _FINEST)

@@ -1,4 +1,4 @@
-"""A person as PIRenderer knows them: the crop's pixels and their own motion. The rest is computed at enrolment."""
+"""A person as networks know them: the crop's pixels and their own motion. The rest is computed at the first frame."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from countenance.motion.sequence import Motion
 from countenance.motion.spaces import get_space
 from countenance.portrait.crop import Crop
 
-_FORMAT = "countenance pirenderer avatar 1"
+_FORMAT = "countenance photo avatar 1"
 
 
 @dataclass(frozen=True, eq=False)
-class PIRendererAvatar:
+class PhotoAvatar:
     """A person.
 
     Attributes:
         square: S x S x 3 uint8, the crop.
-        motion: one frame, the person's own.
+        motion: one frame, the person's own, with their identity if the renderer needs it.
         crop: where the square lies in the portrait.
     """
 
@@ -41,6 +41,8 @@ class PIRendererAvatar:
         tensors: dict[str, NDArray[Any]] = {"square": self.square, "motion": self.motion.values}
         if self.motion.crop is not None:
             tensors["motion_crop"] = self.motion.crop
+        if self.motion.identity is not None:
+            tensors["identity"] = self.motion.identity
         metadata = {
             "format": _FORMAT,
             "space": self.motion.space.name,
@@ -51,7 +53,7 @@ class PIRendererAvatar:
             temporary.write_bytes(payload)
 
     @classmethod
-    def load(cls, path: Path) -> PIRendererAvatar:
+    def load(cls, path: Path) -> PhotoAvatar:
         """Read what :meth:`save` wrote.
 
         Raises:
@@ -62,11 +64,17 @@ class PIRendererAvatar:
             with safe_open(path, "np") as file:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != _FORMAT:
-                    raise WeightsDamaged(path, "it is no avatar of PIRenderer", fix)
+                    raise WeightsDamaged(path, "it is no avatar of this renderer", fix)
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             crop = Crop(*json.loads(metadata["crop"]))
             space = get_space(metadata["space"])
-            motion = Motion(tensors["motion"], space, 25.0, crop=tensors.get("motion_crop"))
+            motion = Motion(
+                tensors["motion"],
+                space,
+                25.0,
+                crop=tensors.get("motion_crop"),
+                identity=tensors.get("identity"),
+            )
         except (
             SafetensorError,
             OSError,
