@@ -64,6 +64,7 @@ class Rendered(NamedTuple):
 
     Attributes:
         flows: see :class:`Decoded`.
+        correction: likewise.
         warped: (B, 3, H, W) the source, warped by the finest flow; or the start picture, warped by the correction.
         painted: (B, 3, H, W).
         mask: (B, 1, H, W), share of ``painted``.
@@ -71,6 +72,7 @@ class Rendered(NamedTuple):
     """
 
     flows: list[Tensor]
+    correction: Tensor
     warped: Tensor
     painted: Tensor
     mask: Tensor
@@ -248,7 +250,7 @@ class GDPW(nn.Module):
         else:
             warped = warp(source, flows[0], self.config.exact_grid)
         picture = torch.lerp(warped.float(), painted, mask) if self.config.blend else painted
-        return Rendered(flows, warped, painted, mask, picture)
+        return Rendered(flows, correction, warped, painted, mask, picture)
 
 
 def in_px(flow: Tensor, exact: bool) -> Tensor:

@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,7 @@ from countenance.training.recipe import Batch, LoopConfig, Losses
 from countenance.weights.weight_files import save_weights
 
 MODEL = "gdpw"
+_EXPLAINED = 8.0  # mean difference in levels of 255 below which a place counts as found
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,9 @@ class GDPWRecipe:
         pixel_weight: of the mean absolute difference.
         part_weight: of content and pixel loss of eyes and mouth, cut out and enlarged; not in the paper.
         mask_weight: of the mask's mean: paint only where that helps. Not in the paper.
+        flow_weight: of the correction's distance, in px of its grid, to the optical flow from the target to the start
+            picture; not in the paper. It says at once where background and hair stay, which perceptual losses teach
+            slowly.
         adversary: the patch discriminator L_GAN and how it is trained; None leaves it out.
         matching_weight: of the discriminator's feature matching loss L_FM.
         spectral_norm: of all convolutions but those that give flows and pictures.
@@ -119,6 +124,7 @@ class GDPWRecipe:
     pixel_weight: float = 10.0
     part_weight: float = 0.0
     mask_weight: float = 0.0
+    flow_weight: float = 0.0
     adversary: PatchAdversary | None = None
     matching_weight: float = 10.0
     spectral_norm: bool = False
@@ -159,8 +165,9 @@ class GDPWRecipe:
     def batch(self, pairs: list[Pair]) -> Batch:
         """Pairs, and what the meshes say about them, from first frames to second ones and then back.
 
-        Adds ``start`` (2B, 3, S, S) uint8, ``displacement`` (2B, 2, h, w), ``triangles`` (T, 3), and for the views of
-        the driving and the source mesh ``index`` (2, 2B, h, w) and ``shares`` (2, 2B, h, w, 3).
+        Adds ``start`` (2B, 3, S, S) uint8, ``displacement`` (2B, 2, h, w), ``triangles`` (T, 3), ``places`` (2B, 478, 2)
+        of the targets' landmarks, for the views of the driving and the source mesh ``index`` (2, 2B, h, w) and
+        ``shares`` (2, 2B, h, w, 3), and with ``flow_weight`` what :func:`optical_flow` gives.
         """
         directions = [(pair, a, 1 - a) for a in (0, 1) for pair in pairs]
         size = self.network.size // self.network.patch
@@ -174,7 +181,19 @@ class GDPWRecipe:
             drawn.append(guide(avatar, pair.own[b], size))
             sources.append(source_view(avatar, size))
         views = [[frame.driving for frame in drawn], sources]
+        seen: dict[str, Tensor] = {}
+        if self.flow_weight:
+            found = [
+                optical_flow(pair.pictures[b], frame.start, size)
+                for (pair, _, b), frame in zip(directions, drawn, strict=True)
+            ]
+            flows, trusted = (np.stack(arrays) for arrays in zip(*found, strict=True))
+            seen = {
+                "optical_flow": torch.from_numpy(flows).permute(0, 3, 1, 2),
+                "trusted": torch.from_numpy(trusted),
+            }
         return {
+            **seen,
             **as_batch(pairs),
             "start": torch.from_numpy(np.stack([frame.start for frame in drawn])).permute(0, 3, 1, 2),
             "displacement": torch.from_numpy(
@@ -209,6 +228,10 @@ class GDPWRecipe:
         if self.part_weight:
             places = batch["places"]
             terms["parts"] = self.part_weight * part_distance(close, result, target, places)
+        if self.flow_weight:
+            error = (rendered.correction.float() - batch["optical_flow"]).abs().sum(1)
+            trusted = batch["trusted"]
+            terms["flow"] = self.flow_weight * (error * trusted).sum() / trusted.sum().clamp(min=1)
         if self.mask_weight:
             terms["mask"] = self.mask_weight * rendered.mask.mean()
         real, fake = (target + 1) / 2, rendered.picture
@@ -255,6 +278,31 @@ class GDPWRecipe:
             start if self.network.start_picture else None,
         )
         return target, network(source.contiguous(memory_format=torch.channels_last), guidance)
+
+
+def optical_flow(target: Image, start: Image, size: int) -> tuple[Floats, Floats]:
+    """Where each place of the target is found in the start picture (DIS, Kroeger et al. 2016), and where that is right.
+
+    Args:
+        target: S x S x 3.
+        start: S x S x 3.
+        size: h = w of the results.
+
+    Returns:
+        (h, w, 2) in px of that grid, and (h, w): 1 where going there explains the target, 0 elsewhere.
+    """
+    wanted, given = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (target, start))
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(wanted, given, None)  # type: ignore[call-overload]
+    side = target.shape[0]
+    rows, columns = np.mgrid[:side, :side].astype(np.float32)
+    columns, rows = columns + flow[..., 0], rows + flow[..., 1]
+    moved = cv2.remap(given, columns, rows, cv2.INTER_LINEAR)
+    after, before = (cv2.blur(cv2.absdiff(p, wanted).astype(np.float32), (7, 7)) for p in (moved, given))
+    inside = (np.minimum(columns, rows) >= 0) & (np.maximum(columns, rows) < side)
+    right = (after < _EXPLAINED) & (after <= before + 1) & inside
+    small = cv2.resize(flow, (size, size), interpolation=cv2.INTER_AREA) * (size / side)
+    trusted = cv2.resize(right.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float32), np.asarray(trusted, np.float32)
 
 
 def landmarks_of(pair: Pair, which: int) -> Floats:
@@ -329,6 +377,7 @@ def lite() -> GDPWRecipe:
         final_weight=4.0,
         pixel_weight=4.0,
         part_weight=3.0,
+        flow_weight=1.0,
     )
 
 
@@ -347,6 +396,7 @@ def debug() -> GDPWRecipe:
         pixel_weight=1.0,
         part_weight=1.0,
         mask_weight=0.1,
+        flow_weight=0.5,
         adversary=PatchAdversary(DiscriminatorConfig(strides=(1, 2), blocks=2, base_width=4, min_width=4)),
         spectral_norm=True,
     )
