@@ -28,6 +28,7 @@ types: setup
 	$(BIN)/mypy
 
 bench: setup
+	$(BIN)/python benchmarks/models.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/self_driving.py
 

@@ -15,9 +15,9 @@ import numpy as np
 from countenance.evaluation.cross_driving import CrossDriving, cross_driving, cross_frechet, cross_pairs
 from countenance.renderers.catalogue import load_renderer
 from countenance.trackers.catalogue import tracker_for
+from page import replace_section
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "heads" / "test"
-BEGIN, END = "<!-- cross-driving: begin -->", "<!-- cross-driving: end -->"
 HEAD = (
     "| model | expression error to the driver (arkit) | pose error to the driver (deg) | identity cosine to the source "
     "(dlib) | Fréchet distance to the source's clip (EfficientNet-Lite0) | frames without a face |"
@@ -36,7 +36,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--clips", type=Path, default=CLIPS)
-    parser.add_argument("--models", nargs="+", default=["geometric", "pirenderer-lite"])
+    parser.add_argument("--models", nargs="+", default=["geometric", "gdpw-lite", "pirenderer-lite"])
     parser.add_argument("--every", type=int, default=5, help="look at every n-th frame")
     parser.add_argument("--frames", type=int, default=50, help="use the first frames of each clip")
     parser.add_argument("--markdown", type=Path, help="file whose marked section is replaced")
@@ -60,8 +60,7 @@ def main() -> None:
     text = "\n".join(lines)
     print(text)
     if args.markdown:
-        head, rest = args.markdown.read_text().split(BEGIN)
-        args.markdown.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+        replace_section(args.markdown, "cross-driving", text)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,7 @@ from countenance.renderers.pirenderer.config import lite, paper
 from countenance.renderers.pirenderer.fast import FastPIRenderer
 from countenance.renderers.pirenderer.network import PIRenderer
 from countenance.renderers.pirenderer.recipe import initialised_as_published
-
-BEGIN, END = "<!-- pirenderer speed: begin -->", "<!-- pirenderer speed: end -->"
+from page import replace_section
 
 
 def milliseconds(call: Callable[[], object], repeat: int, device: str) -> float:
@@ -127,9 +126,7 @@ def main() -> None:
     if args.json:
         args.json.write_text(json.dumps({"machine": where, "rows": rows}, indent=1))
     if args.markdown:
-        page = args.markdown.read_text()
-        head, rest = page.split(BEGIN)
-        args.markdown.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+        replace_section(args.markdown, "pirenderer speed", text)
 
 
 if __name__ == "__main__":

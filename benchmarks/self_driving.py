@@ -14,6 +14,7 @@ from pathlib import Path
 from countenance.evaluation.self_driving import Scores, SelfDriving, frechet, mean_scores, self_driving
 from countenance.renderers.catalogue import load_renderer
 from countenance.trackers.catalogue import tracker_for
+from page import replace_section
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "heads" / "test"
 LABELS = {
@@ -75,10 +76,7 @@ def main() -> None:
         plain = [{k: v for k, v in asdict(r).items() if k != "features"} for r in results]
         args.json.write_text(json.dumps(plain, indent=1))
     if args.markdown:
-        page = args.markdown.read_text()
-        begin, end = (f"<!-- self-driving {args.model}: {edge} -->" for edge in ("begin", "end"))
-        head, rest = page.split(begin)
-        args.markdown.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}")
+        replace_section(args.markdown, f"self-driving {args.model}", text)
 
 
 if __name__ == "__main__":

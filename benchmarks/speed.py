@@ -37,6 +37,7 @@ from countenance.production import load_portrait, track, write_video
 from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.geometric.renderer import drive
 from countenance.trackers.catalogue import load_tracker
+from page import replace_section
 
 
 def shipped_motion() -> Motion:
@@ -203,10 +204,7 @@ def main() -> None:
     if args.json:
         args.json.write_text(json.dumps({"machine": machine, **figures}, indent=1))
     if args.markdown:
-        page = args.markdown.read_text()
-        begin, end = f"<!-- {section}: begin -->", f"<!-- {section}: end -->"
-        head, rest = page.split(begin)
-        args.markdown.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}")
+        replace_section(args.markdown, section, text)
 
 
 if __name__ == "__main__":

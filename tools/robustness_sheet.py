@@ -18,9 +18,15 @@ from skimage import data
 
 from countenance.animation import animate
 from countenance.errors import NoFaceFound
-from countenance.face.mediapipe_topology import FACE_OVAL, LEFT_EYE_UPPER, LIPS_LOWER, LIPS_UPPER, RIGHT_EYE_UPPER
+from countenance.face.mediapipe_topology import (
+    FACE_OVAL,
+    LEFT_EYE_UPPER,
+    LIPS_LOWER,
+    LIPS_UPPER,
+    RIGHT_EYE_UPPER,
+)
 from countenance.production import with_changes
-from countenance.renderers.catalogue import DEFAULT, load_renderer
+from countenance.renderers.catalogue import load_renderer
 from countenance.trackers.catalogue import load_tracker
 from countenance.trackers.portraits import portrait_from_image
 
@@ -34,8 +40,10 @@ EDITS = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default=DEFAULT)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", help="the default one if not given")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/images/robustness.jpg"))
     args = parser.parse_args()
     renderer, tracker = load_renderer(args.model), load_tracker()
@@ -57,7 +65,9 @@ def main() -> None:
     if len(rows) % 2:
         rows.append(np.full_like(rows[0], 255))
     half = len(rows) // 2
-    sheet = np.hstack([np.vstack(rows[:half]), np.full((half * CELL, 12, 3), 255, np.uint8), np.vstack(rows[half:])])
+    sheet = np.hstack(
+        [np.vstack(rows[:half]), np.full((half * CELL, 12, 3), 255, np.uint8), np.vstack(rows[half:])]
+    )
     Image.fromarray(sheet).save(args.output, quality=88)
 
 
@@ -91,7 +101,7 @@ def edited(**changes: float) -> Callable[[], np.ndarray]:
 def sunglasses() -> np.ndarray:
     picture, points = astronaut().copy(), landmarks()
     for eye in (RIGHT_EYE_UPPER, LEFT_EYE_UPPER):
-        center = points[list(eye)].mean(0) + (0, 4)
+        center = points[list(eye)].mean(0) + np.array([0, 4])
         cv2.ellipse(picture, [int(v) for v in center], (19, 14), 0, 0, 360, (18, 18, 22), -1, cv2.LINE_AA)
     bridge = [[int(v) for v in points[i]] for i in (133, 362)]
     cv2.line(picture, bridge[0], bridge[1], (18, 18, 22), 3, cv2.LINE_AA)

@@ -34,8 +34,8 @@ class Animate:
     """What moves them: a video or picture with a face, or motion (.npz, Live Link Face .csv)."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """.mp4, .mov, .mkv, .webm, .gif, or a folder for PNG frames."""
-    model: str = "geometric"
-    """Renderer; `countenance models` lists them."""
+    model: str | None = None
+    """Renderer; `countenance models` lists them and says which is the default."""
     crop: bool = False
     """Write only the square around the face."""
     face: int = 1

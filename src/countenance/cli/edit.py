@@ -41,8 +41,8 @@ class Edit:
     """Length of a sweep."""
     fps: float = 25.0
     """Frame rate of a sweep."""
-    model: str = "geometric"
-    """Renderer; `countenance models` lists them."""
+    model: str | None = None
+    """Renderer; `countenance models` lists them and says which is the default."""
     face: int = 1
     """Which face: 1 is the largest."""
     crop: bool = False

@@ -15,12 +15,12 @@ class Models:
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the summary."""
-        from countenance.renderers.catalogue import DEFAULT, renderer_specs
+        from countenance.renderers.catalogue import default_renderer, renderer_specs
 
-        specs = list(renderer_specs())
+        specs, default = list(renderer_specs()), default_renderer()
         lines = [
-            f"{spec.name}{' (default)' if spec.name == DEFAULT else ''}: {spec.summary}; "
+            f"{spec.name}{' (default)' if spec.name == default else ''}: {spec.summary}; "
             f"motion space {spec.motion_space}; licence {spec.licence}"
             for spec in specs
         ]
-        return {"models": [asdict(spec) for spec in specs], "default": DEFAULT, "text": "\n".join(lines)}
+        return {"models": [asdict(spec) for spec in specs], "default": default, "text": "\n".join(lines)}

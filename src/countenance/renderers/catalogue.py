@@ -21,12 +21,16 @@ _FOLDERS = {
     "pirenderer": "pirenderer",
     "gdpw": "gdpw",
 }
-DEFAULT = "geometric"
 
 
 def renderer_names() -> tuple[str, ...]:
     """The names that :func:`load_renderer` takes."""
     return tuple(_FOLDERS)
+
+
+def default_renderer() -> str:
+    """What is used where nobody chose: the best that this installation can run."""
+    return "gdpw-lite" if find_spec("torch") is not None else "geometric"
 
 
 def renderer_specs() -> Iterator[RendererSpec]:
@@ -46,12 +50,12 @@ def renderer_spec(name: str) -> RendererSpec:
     return next(spec for spec in specs if spec.name == name)
 
 
-def load_renderer(name: str = DEFAULT) -> Renderer[Any]:
+def load_renderer(name: str | None = None) -> Renderer[Any]:
     """A renderer, ready to use.
 
     Args:
         name: of the catalogue, or the path of a ``.safetensors`` file that `countenance train` or
-            `countenance convert` wrote.
+            `countenance convert` wrote; :func:`default_renderer` if None.
 
     Raises:
         UnknownName: with the nearest names.
@@ -59,6 +63,7 @@ def load_renderer(name: str = DEFAULT) -> Renderer[Any]:
         WeightsDamaged: a file that can't be used.
         DependencyMissing: it needs PyTorch.
     """
+    name = name or default_renderer()
     if name.endswith(".safetensors"):
         _expect_torch(name)
         from countenance.weights.weight_files import read_weights

@@ -9,37 +9,30 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
-from countenance.arrays import Floats, Image
+from countenance.arrays import Image
 from countenance.data.dataset import Dataset
-from countenance.data.pairs import Augmentation, Pair, as_batch
+from countenance.data.pairs import Augmentation, Pair
 from countenance.errors import BadValue, MotionSpaceMismatch
-from countenance.face.rasterizer import Raster
-from countenance.face.rasterizer_torch import RasterBatch, interpolate
 from countenance.losses.adversarial import Kind, critic_loss, feature_matching_loss, generator_loss
 from countenance.losses.backbones import load_backbone
 from countenance.losses.parts import part_distance
 from countenance.losses.perceptual import PerceptualLoss
-from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
-from countenance.portrait.crop import Crop
 from countenance.renderers.gdpw import config as sizes
+from countenance.renderers.gdpw.batches import drawn_codes, head_batch
 from countenance.renderers.gdpw.config import GDPWConfig
 from countenance.renderers.gdpw.discriminator import Discriminator, DiscriminatorConfig
-from countenance.renderers.gdpw.head_guidance import guide, source_view
 from countenance.renderers.gdpw.network import GDPW, Guidance, NormalizedConv, Rendered
-from countenance.renderers.geometric.avatar import GeometricAvatar
 from countenance.training.recipe import Batch, LoopConfig, Losses
 from countenance.weights.weight_files import save_weights
 
 MODEL = "gdpw"
-_EXPLAINED = 8.0  # mean difference in levels of 255 below which a place counts as found
 
 
 @dataclass(frozen=True)
@@ -163,47 +156,9 @@ class GDPWRecipe:
             spectrally_normalised(network)
 
     def batch(self, pairs: list[Pair]) -> Batch:
-        """Pairs, and what the meshes say about them, from first frames to second ones and then back.
-
-        Adds ``start`` (2B, 3, S, S) uint8, ``displacement`` (2B, 2, h, w), ``triangles`` (T, 3), ``places`` (2B, 478, 2)
-        of the targets' landmarks, for the views of the driving and the source mesh ``index`` (2, 2B, h, w) and
-        ``shares`` (2, 2B, h, w, 3), and with ``flow_weight`` what :func:`optical_flow` gives.
-        """
-        directions = [(pair, a, 1 - a) for a in (0, 1) for pair in pairs]
+        """See :func:`countenance.renderers.gdpw.batches.head_batch`."""
         size = self.network.size // self.network.patch
-        places = (
-            np.stack([landmarks_of(pair, b)[:, :2] for pair, _, b in directions]) * (2 / self.network.size)
-            - 1
-        )
-        drawn, sources = [], list[Raster]()
-        for pair, a, b in directions:
-            avatar = avatar_of(pair, a)
-            drawn.append(guide(avatar, pair.own[b], size))
-            sources.append(source_view(avatar, size))
-        views = [[frame.driving for frame in drawn], sources]
-        seen: dict[str, Tensor] = {}
-        if self.flow_weight:
-            found = [
-                optical_flow(pair.pictures[b], frame.start, size)
-                for (pair, _, b), frame in zip(directions, drawn, strict=True)
-            ]
-            flows, trusted = (np.stack(arrays) for arrays in zip(*found, strict=True))
-            seen = {
-                "optical_flow": torch.from_numpy(flows).permute(0, 3, 1, 2),
-                "trusted": torch.from_numpy(trusted),
-            }
-        return {
-            **seen,
-            **as_batch(pairs),
-            "start": torch.from_numpy(np.stack([frame.start for frame in drawn])).permute(0, 3, 1, 2),
-            "displacement": torch.from_numpy(
-                np.stack([frame.displacement for frame in drawn]).transpose(0, 3, 1, 2)
-            ).contiguous(),
-            "index": torch.from_numpy(np.stack([[v.triangle_index for v in side] for side in views])),
-            "shares": torch.from_numpy(np.stack([[v.barycentric for v in side] for side in views])),
-            "triangles": torch.from_numpy(avatar.mesh.triangles),
-            "places": torch.from_numpy(places),
-        }
+        return head_batch(pairs, size, flow=self.flow_weight > 0)
 
     @cached_property
     def perceptual(self) -> tuple[PerceptualLoss, PerceptualLoss]:
@@ -278,59 +233,6 @@ class GDPWRecipe:
             start if self.network.start_picture else None,
         )
         return target, network(source.contiguous(memory_format=torch.channels_last), guidance)
-
-
-def optical_flow(target: Image, start: Image, size: int) -> tuple[Floats, Floats]:
-    """Where each place of the target is found in the start picture (DIS, Kroeger et al. 2016), and where that is right.
-
-    Args:
-        target: S x S x 3.
-        start: S x S x 3.
-        size: h = w of the results.
-
-    Returns:
-        (h, w, 2) in px of that grid, and (h, w): 1 where going there explains the target, 0 elsewhere.
-    """
-    wanted, given = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (target, start))
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST).calc(wanted, given, None)  # type: ignore[call-overload]
-    side = target.shape[0]
-    rows, columns = np.mgrid[:side, :side].astype(np.float32)
-    columns, rows = columns + flow[..., 0], rows + flow[..., 1]
-    moved = cv2.remap(given, columns, rows, cv2.INTER_LINEAR)
-    after, before = (cv2.blur(cv2.absdiff(p, wanted).astype(np.float32), (7, 7)) for p in (moved, given))
-    inside = (np.minimum(columns, rows) >= 0) & (np.maximum(columns, rows) < side)
-    right = (after < _EXPLAINED) & (after <= before + 1) & inside
-    small = cv2.resize(flow, (size, size), interpolation=cv2.INTER_AREA) * (size / side)
-    trusted = cv2.resize(right.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, np.float32), np.asarray(trusted, np.float32)
-
-
-def landmarks_of(pair: Pair, which: int) -> Floats:
-    """(478, 3) in px of the picture."""
-    if pair.landmarks_px is None:
-        raise BadValue("the pair was drawn without landmarks; ask the sampler for them")
-    return np.asarray(pair.landmarks_px[which], np.float32)
-
-
-def avatar_of(pair: Pair, which: int) -> GeometricAvatar:
-    """One frame of a pair as the mesh's source."""
-    picture, side = pair.pictures[which], pair.pictures.shape[1]
-    return GeometricAvatar(
-        picture, landmarks_of(pair, which), Motion(pair.own[which][None], ARKIT, 25.0), Crop(0, 0, side)
-    )
-
-
-def drawn_codes(
-    codes: Tensor | None, index: Tensor, shares: Tensor, triangles: Tensor
-) -> tuple[Tensor, Tensor] | tuple[None, None]:
-    """Codes (V, d) on the driving and the source mesh, each (B, d, h, w)."""
-    if codes is None:
-        return None, None
-    driving, source = (
-        interpolate(RasterBatch(i, s, s[..., 0], triangles.long()), codes).permute(0, 3, 1, 2)
-        for i, s in zip(index, shares, strict=True)
-    )
-    return driving, source
 
 
 def paper() -> GDPWRecipe:
