@@ -81,7 +81,7 @@ def test_animate_writes_marked_videos(
     assert json.loads(printed)["frames"] == 12
     texts = read_metadata(out)
     assert texts["synthetic"] == "true"
-    assert "geometric" in texts["comment"]
+    assert "gdpw-lite" in texts["comment"]
     with VideoReader(out) as video:
         assert (video.width, video.height) == (512, 512)
         assert sum(1 for _ in video.frames()) == 12

@@ -50,7 +50,7 @@ def test_help_of_every_verb_teaches(verb: str, capsys: pytest.CaptureFixture[str
 
 
 def test_models_and_assets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "geometric (default)" in run(capsys, "models")[1]
+    assert "gdpw-lite (default)" in run(capsys, "models")[1]
     listed = json.loads(run(capsys, "assets", "--json")[1])
     assert listed["assets"][0]["path"]
 
@@ -169,7 +169,7 @@ def test_ctrl_c_leaves_nothing(
     out = tmp_path / "o.mp4"
     out.write_bytes(b"an older file")
     monkeypatch.setattr(renderer, "drive", interrupted)
-    code, _, complaint = run(capsys, "animate", photo, motion, "-o", out)
+    code, _, complaint = run(capsys, "animate", photo, motion, "-o", out, "--model", "geometric")
     assert code == 130
     assert "interrupted" in complaint
     assert out.read_bytes() == b"an older file"

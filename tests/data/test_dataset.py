@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from skimage import data
 
-from countenance.data.dataset import MANIFEST, Dataset, Manifest
+from countenance.data.dataset import MANIFEST, Dataset, Manifest, save_landmarks
 from countenance.data.pairs import (
     Augmentation,
     Pair,
@@ -86,6 +87,9 @@ def test_missing_landmarks_are_said(folder: Path) -> None:
     (folder / "landmarks" / "a_02.npz").write_bytes(b"PK no archive")
     with pytest.raises(DatasetUnreadable, match="damaged"):
         dataset.landmarks(dataset.clips[1])
+    save_landmarks(folder / "landmarks" / "b_01.npz", np.zeros((3, 478, 3), np.float32))
+    with pytest.raises(DatasetUnreadable, match="for 9 frames"):
+        dataset.landmarks(dataset.clips[2])
 
 
 def test_an_empty_split_is_said(folder: Path) -> None:
@@ -230,6 +234,15 @@ def test_preparing_real_clips_can_be_resumed(shared: Path, tmp_path: Path) -> No
     assert distance.mean() < 0.03 * 64  # where the motion has the mean face's
     with pytest.raises(BadValue, match="same options"):
         prepare([tmp_path / "in"], out, PrepareOptions(size=32))
+    (out / "landmarks" / "p112_01.npz").unlink()  # as an older release left it
+
+    def interrupted(results: Any, count: int) -> Any:
+        assert count == 2
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare([tmp_path / "in"], out, options, done=interrupted)
+    assert Manifest.read(out).clips == first.clips
 
 
 def test_nothing_to_prepare(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from skimage import data
 
 from countenance.data.dataset import Dataset
 from countenance.data.pairs import PairSampler
-from countenance.errors import BadValue, DatasetUnreadable, WeightsDamaged
+from countenance.errors import BadValue, DatasetUnreadable, TrainingDiverged, WeightsDamaged
 from countenance.face.rasterizer import interpolate
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
@@ -21,7 +21,7 @@ from countenance.renderers.gdpw import SPECS
 from countenance.renderers.gdpw import config as sizes
 from countenance.renderers.gdpw.head_guidance import guide, source_view
 from countenance.renderers.gdpw.network import GDPW
-from countenance.renderers.gdpw.recipe import MODEL, GDPWRecipe, debug
+from countenance.renderers.gdpw.recipe import MODEL, GDPWRecipe, PatchAdversary, debug, paper
 from countenance.renderers.gdpw.renderer import Corrected, GDPWRenderer, composed, from_file
 from countenance.renderers.geometric.renderer import drive
 from countenance.trackers.catalogue import load_tracker
@@ -79,6 +79,12 @@ def test_an_untouched_network_gives_the_geometric_picture(portrait: Portrait, tu
     avatar = renderer.enroll(portrait)
     for shown, values in zip(renderer.render(avatar, turned), turned.values, strict=True):
         np.testing.assert_array_equal(shown, drive(avatar, values).picture)
+
+
+def test_own_motion_gives_the_photo_back(portrait: Portrait) -> None:
+    renderer = renderer_of(sizes.debug())
+    shown = next(renderer.render(renderer.enroll(portrait), portrait.motion))
+    np.testing.assert_array_equal(shown, portrait.square)
 
 
 def test_a_correction_at_half_size_moves_and_paints_the_whole_picture() -> None:
@@ -173,6 +179,34 @@ def test_weights_for_another_mesh_are_refused(tmp_path: Path) -> None:
     save_weights(tmp_path / "flame.safetensors", GDPW(config), MODEL, config, {}, half=False)
     with pytest.raises(WeightsDamaged, match="5023 vertices"):
         from_file(tmp_path / "flame.safetensors")
+
+
+def test_the_papers_preset_on_the_head_mesh_can_be_rendered(tmp_path: Path, portrait: Portrait) -> None:
+    """Its flags, at a small size: no blending, no start picture, the published grid."""
+    config = replace(paper().network, levels=3, base_width=4, min_width=4, max_width=8, size=32)
+    path = tmp_path / "paper.safetensors"
+    save_weights(path, GDPW(config), MODEL, config, {"crop_scale": 1.1}, half=False)
+    renderer = from_file(path)
+    assert (renderer.spec.motion_space, renderer.spec.crop_scale) == ("arkit", 1.1)
+    shown = next(renderer.render(renderer.enroll(portrait), portrait.motion))
+    assert shown.shape == portrait.square.shape
+
+
+def test_one_scale_cannot_serve_two_networks(tmp_path: Path) -> None:
+    recipe = replace(debug(), loop=replace(debug().loop, precision="16-mixed"))
+    with pytest.raises(BadValue, match="bf16-mixed"):
+        trained(recipe, write_dataset(tmp_path / "data"), tmp_path / "run")
+
+
+def test_a_critic_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    class Broken(PatchAdversary):
+        def loss(self, critic: Any, real: Any, fake: Any) -> Any:
+            return super().loss(critic, real, fake) * float("nan")
+
+    recipe = replace(debug(), adversary=Broken(debug().adversary.sizes))  # type: ignore[union-attr]
+    with pytest.raises(TrainingDiverged):
+        trained(recipe, write_dataset(tmp_path / "data"), tmp_path / "run")
+    assert not (tmp_path / "run" / LAST).exists()
 
 
 def test_a_dataset_without_landmarks_is_refused(tmp_path: Path) -> None:

@@ -137,6 +137,9 @@ def test_the_published_network_is_guided_by_flame(shared: Path, flame: FlameMode
     )  # half sides to the right
     with pytest.raises(MotionSpaceMismatch):
         renderer.render(avatar, Motion.neutral(ARKIT, 1, 25.0))
+    PhotoAvatar(avatar.square, Motion.neutral(ARKIT, 1, 25.0), crop).save(tmp_path / "b.safetensors")
+    with pytest.raises(MotionSpaceMismatch):
+        renderer.load_avatar(tmp_path / "b.safetensors")
 
 
 def test_what_is_missing_is_said(

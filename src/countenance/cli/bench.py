@@ -61,7 +61,8 @@ class Bench:
             if renderer.spec.motion_space != "arkit":
                 if self.model:
                     raise BadValue(
-                        f"bench measures models of arkit motion; {name} is of {renderer.spec.motion_space}"
+                        f"bench measures models of arkit motion, and {name} is of {renderer.spec.motion_space}; "
+                        "leave --model away to measure all that can be"
                     )
                 left_out[name] = f"motion space {renderer.spec.motion_space}"
                 continue

@@ -34,7 +34,8 @@ class Edit:
     )
     """name=value; may be given several times. `expression=NAME` sets a whole expression."""
     frontalize: bool = False
-    """Turn the head straight to the camera; --set yaw=... then counts from there."""
+    """Turn the head to the camera; --set yaw=... then counts from there. `geometric` and `gdpw-lite` turn a photo by
+    about 40 degrees at most, as they can't know its far side."""
     sweep: str | None = None
     """name=start:stop; there and back."""
     seconds: float = 4.0

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import threading
 import zipfile
+import zlib
 from collections import OrderedDict
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -162,12 +163,15 @@ class Dataset:
             path = self.folder / "landmarks" / f"{clip.name}.npz"
             try:
                 with np.load(path, allow_pickle=False) as file:
-                    self._landmarks[clip.name] = file["landmarks_px"]
+                    points = file["landmarks_px"]
+                if points.ndim != 3 or points.shape[0] != clip.frames or points.shape[2] != 3:
+                    raise ValueError(f"shape {points.shape} for {clip.frames} frames")
+                self._landmarks[clip.name] = points
             except FileNotFoundError:
                 raise DatasetUnreadable(
                     path, "it is not there; run the same countenance prepare again"
                 ) from None
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
                 raise DatasetUnreadable(path, f"it is damaged ({error})") from error
         return self._landmarks[clip.name]
 

@@ -115,10 +115,12 @@ def prepare(
     options = options or PrepareOptions()
     tasks = _tasks(find_clips(inputs), folder, options)
     space = load_tracker(options.tracker).space.name
-    known = _known(folder, options, space)
+    old = _old_clips(folder, options, space)
+    known = {name: clip for name, clip in old.items() if _has(folder, name, PARTS)}
     for part in PARTS:
         make_folder(folder / part)
-    clips = {task.name: known[task.name] for task in tasks if task.name in known}
+    older = {name: clip for name, clip in old.items() if _has(folder, name, ("clips", "motion"))}
+    clips = {task.name: older[task.name] for task in tasks if task.name in older}  # until they are made anew
     waiting = [task for task in tasks if task.name not in known]
     failed: dict[str, str] = {}
 
@@ -150,7 +152,7 @@ def _tasks(sources: list[Path], folder: Path, options: PrepareOptions) -> list[_
     return tasks
 
 
-def _known(folder: Path, options: PrepareOptions, space: str) -> dict[str, Clip]:
+def _old_clips(folder: Path, options: PrepareOptions, space: str) -> dict[str, Clip]:
     if not (folder / MANIFEST).is_file():
         return {}
     old = Manifest.read(folder)
@@ -159,11 +161,11 @@ def _known(folder: Path, options: PrepareOptions, space: str) -> dict[str, Clip]
             f"{folder} holds {old.size}-pixel crops of scale {old.crop_scale} in {old.space}; "
             "prepare into another folder, or with the same options"
         )
-    return {clip.name: clip for clip in old.clips if _complete(folder, clip.name)}
+    return {clip.name: clip for clip in old.clips}
 
 
-def _complete(folder: Path, name: str) -> bool:
-    return all((folder / part / f"{name}{suffix}").is_file() for part, suffix in PARTS.items())
+def _has(folder: Path, name: str, parts: Iterable[str]) -> bool:
+    return all((folder / part / f"{name}{PARTS[part]}").is_file() for part in parts)
 
 
 def _results(tasks: list[_Task], workers: int) -> Iterator[Clip | tuple[str, str]]:

@@ -27,6 +27,7 @@ from countenance.renderers.openvino_engine import SWITCH
 from countenance.renderers.renderer import Renderer
 from countenance.timing import stages
 from countenance.trackers.catalogue import tracker_for
+from countenance.trackers.following import follow_face
 from countenance.trackers.portraits import portrait_from_image
 from countenance.trackers.tracker import Tracker
 
@@ -72,7 +73,7 @@ def bench(photo: Image, renderer: Renderer[Any], frames: int = 200) -> Bench:
         frames: rendered and timed, after a few to warm up.
 
     Raises:
-        NoFaceFound: in the photo.
+        NoFaceFound: in the photo, or in what the renderer makes of it.
     """
     tracker = tracker_for(renderer.spec.motion_space)
     portrait = portrait_at(photo, renderer.spec.crop_scale, tracker)
@@ -130,10 +131,9 @@ def _end_to_end(
     start = time.perf_counter()
     with stages() as spent:
         with VideoReader(driver) as video:
-            faces = list(tracker.follow(_timed(video.frames(), media)))
+            track = follow_face(_timed(video.frames(), media), tracker, 25.0, where="the rendered driver")
         tracked = time.perf_counter() - start - sum(media)
-        rows = np.stack([face.coefficients for face in faces if face is not None])
-        motion = transfer(tracker.motion(rows, portrait.crop, 25.0), portrait.motion)
+        motion = transfer(tracker.motion(track.coefficients, portrait.crop, 25.0), portrait.motion)
         side = portrait.crop.side
         with VideoWriter(driver.with_name("out.mp4"), 25.0, side, side) as writer:
             for picture in renderer.render(avatar, motion):

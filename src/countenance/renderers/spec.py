@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from countenance.weights.weight_files import WeightFile
 
 
 @dataclass(frozen=True)
@@ -26,3 +31,9 @@ class RendererSpec:
     paper: str = ""
     crop_scale: float = 1.0
     redrives_video: bool = False
+
+
+def spec_of_file(file: WeightFile, like: RendererSpec, path: Path) -> RendererSpec:
+    """The spec of weights that somebody trained or converted: like a known one, with the file's name and crop."""
+    crop_scale = float(file.notes.get("crop_scale", like.crop_scale))
+    return replace(like, name=path.stem, crop_scale=crop_scale)

@@ -90,7 +90,7 @@ class DecaTracker:
 def crop_matrix(points_px: Floats) -> Doubles:
     """(2, 3) from px of the picture to px of DECA's crop: a square around the landmarks (N, 2)."""
     low, high = points_px.min(0).astype(np.float64), points_px.max(0).astype(np.float64)
-    side = int((high - low).mean() * _BOX_OF_POINTS * _LOOSE)
+    side = max(int((high - low).mean() * _BOX_OF_POINTS * _LOOSE), 1)
     scale = (CROP_PX - 1) / side
     corner = (low + high) / 2 - side / 2
     return np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])

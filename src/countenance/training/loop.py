@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
@@ -112,10 +113,15 @@ class _Run:
         loop = recipe.loop
         self.fabric, self.recipe, self.loop, self.report = fabric, recipe, loop, report
         self.folder = run
+        if recipe.adversary is not None and loop.precision == "16-mixed":
+            raise BadValue(
+                "16-mixed can't scale the gradients of two networks; train with precision bf16-mixed"
+            )
         if fabric.is_global_zero:
             make_folder(run)
         torch.manual_seed(loop.seed)
         dataset = Dataset(data, "train", loop.memory_gb)
+        self.crop_scale = dataset.manifest.crop_scale
         network = recipe.build(dataset)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if init is not None and not (run / LAST).is_file():
@@ -189,8 +195,7 @@ class _Run:
             critic.requires_grad_(False)
         losses = self.recipe.losses(self.network, batch, self.step, getattr(critic, "module", None))
         terms = {name: float(value.detach()) for name, value in losses.terms.items()}
-        if not math.isfinite(terms["total"]):  # before backward, which crashes on sampling at NaN
-            raise TrainingDiverged(self.step, terms["total"], self.folder / LAST)
+        self._finite(losses.terms["total"])
         self.fabric.backward(losses.terms["total"] / self.loop.accumulate)
         adversary = self.recipe.adversary
         if (
@@ -202,9 +207,16 @@ class _Run:
             critic.requires_grad_(True)
             with self.fabric.no_backward_sync(critic, enabled=not last):
                 loss = adversary.loss(critic, losses.real, losses.fake.detach())
+                terms["critic"] = self._finite(loss)
                 self.fabric.backward(loss / self.loop.accumulate)
-            terms["critic"] = float(loss.detach())
         return terms
+
+    def _finite(self, loss: Tensor) -> float:
+        """Its value, checked before backward, which crashes on sampling at NaN and would spoil the weights."""
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise TrainingDiverged(self.step, value, self.folder / LAST)
+        return value
 
     def _critic(self) -> tuple[Any, Any] | None:
         """The critic and its optimiser, which follows the network's schedule."""
@@ -290,7 +302,12 @@ class _Run:
                 critic, optimizer = self.critic
                 state |= {"critic": critic.module.state_dict(), "critic_optimizer": optimizer.state_dict()}
             save_checkpoint(self.folder / LAST, state)
-            notes = {"recipe": self.recipe.name, "steps": self.step, "minutes": round(self.minutes, 1)}
+            notes = {
+                "recipe": self.recipe.name,
+                "steps": self.step,
+                "minutes": round(self.minutes, 1),
+                "crop_scale": self.crop_scale,
+            }
             self.recipe.export(self.ema, weights, notes)
         self.fabric.barrier()
         return weights

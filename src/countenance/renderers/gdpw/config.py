@@ -8,6 +8,7 @@ from typing import Literal
 from countenance.errors import BadValue
 
 Patterns = Literal["geom_disp", "neural_codes", "both"]
+Mesh = Literal["flame", "head"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class GDPWConfig:
         min_width: no level has fewer channels.
         max_width: no level has more.
         code_channels: d, length of a vertex's code.
+        mesh: what guides it: FLAME's mesh, or the default tracker's as the geometric renderer completes it.
         vertices: of the mesh that carries the codes.
         size: side of the pictures that it was trained on, in px.
         blend: the last level paints over the warped source through a mask instead of painting all (off as published).
@@ -39,6 +41,7 @@ class GDPWConfig:
     min_width: int = 16
     max_width: int = 1024
     code_channels: int = 16
+    mesh: Mesh = "flame"
     vertices: int = 5023
     size: int = 256
     blend: bool = False
@@ -96,6 +99,7 @@ def lite(guidance: Patterns = "both") -> GDPWConfig:
         base_width=24,
         max_width=128,
         code_channels=8,
+        mesh="head",
         vertices=HEAD_VERTICES,
         blend=True,
         exact_grid=True,

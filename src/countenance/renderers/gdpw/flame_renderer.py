@@ -68,7 +68,9 @@ class FlameGDPWRenderer:
 
     def load_avatar(self, path: Path) -> PhotoAvatar:
         """Read a saved avatar."""
-        return PhotoAvatar.load(path)
+        avatar = PhotoAvatar.load(path)
+        self._expect(avatar.motion)
+        return avatar
 
     def render(self, avatar: PhotoAvatar, motion: Motion) -> Iterator[Image]:
         """Pictures of the crop; see :class:`~countenance.renderers.renderer.Renderer`."""

@@ -18,7 +18,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from countenance.arrays import Image
 from countenance.data.dataset import Dataset
 from countenance.data.pairs import Augmentation, Pair
-from countenance.errors import BadValue, MotionSpaceMismatch
+from countenance.errors import BadValue
 from countenance.losses.adversarial import Kind, critic_loss, feature_matching_loss, generator_loss
 from countenance.losses.backbones import load_backbone
 from countenance.losses.parts import part_distance
@@ -94,8 +94,8 @@ class GDPWRecipe:
         loop: steps, batch, optimiser ...
         backbone: of the perceptual losses: "vgg19" (paper) or "efficientnet-lite0".
         scales: levels of the pyramid on which the result is compared; 0 is the full size.
-        warp_weight: of the perceptual loss of the warped picture, which the paper does not have; it teaches the flow
-            while the mask lets the painted picture hide it.
+        warp_weight: of the perceptual loss of the warped picture at full size, which teaches the flow while the mask
+            lets the painted picture hide it. The paper has no such loss; the authors' settings have one on all levels.
         final_weight: of the perceptual loss L_P.
         pixel_weight: of the mean absolute difference.
         part_weight: of content and pixel loss of eyes and mouth, cut out and enlarged; not in the paper.
@@ -134,7 +134,10 @@ class GDPWRecipe:
     def build(self, dataset: Dataset) -> GDPW:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
         if dataset.space != ARKIT.name:
-            raise MotionSpaceMismatch(dataset.space, ARKIT.name, "this recipe")
+            raise BadValue(
+                f"the dataset's motion is {dataset.space}, and this recipe trains on {ARKIT.name}; "
+                "prepare the clips with the tracker mediapipe"
+            )
         if dataset.size != self.network.size:
             raise BadValue(
                 f"the dataset's pictures are {dataset.size} px wide and the network's {self.network.size}; "
@@ -238,7 +241,8 @@ class GDPWRecipe:
 def paper() -> GDPWRecipe:
     """As published (Sec. 3.4; weights and sizes from the authors' settings), on the default tracker's mesh.
 
-    The paper names no batch size.
+    The paper names no batch size. Two of the authors' settings are left out: their perceptual loss on the pictures
+    warped at every level, and the jitter of the hue.
     """
     loop = LoopConfig(
         steps=270_000,
@@ -250,7 +254,7 @@ def paper() -> GDPWRecipe:
         augmentation=Augmentation(colour=0.1, flip=False, shift=0.0, scale=0.0),
     )
     return GDPWRecipe(
-        network=replace(sizes.paper("both"), vertices=sizes.HEAD_VERTICES),
+        network=replace(sizes.paper("both"), mesh="head", vertices=sizes.HEAD_VERTICES),
         loop=loop,
         adversary=PatchAdversary(DiscriminatorConfig()),
         spectral_norm=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from countenance.renderers.gdpw.head_guidance import guide, source_view
 from countenance.renderers.gdpw.network import GDPW, Decoded, Encoded, Guidance
 from countenance.renderers.geometric.avatar import GeometricAvatar
 from countenance.renderers.openvino_engine import OpenVINONetwork, openvino_wanted
-from countenance.renderers.spec import RendererSpec
+from countenance.renderers.spec import RendererSpec, spec_of_file
 from countenance.timing import stage
 from countenance.weights.assets import assets_folder
 from countenance.weights.weight_files import config_from, fill, read_weights
@@ -38,6 +38,7 @@ _WHERE = (
     "--from gdpw; or use --model gdpw-lite"
 )
 _TRAIN_AGAIN = "train it again with this release, or use --model gdpw-lite"
+_FULL_REACH_PX = 2.0  # of 256: where the mesh moves less than this, the network's changes fade out
 _FRAMES_WORTH = 120  # compiling takes about 2 s, and saves about 20 ms a frame
 
 
@@ -118,8 +119,10 @@ class GDPWRenderer:
         with stage("network"), torch.inference_mode():
             decoded = self._decode(source.encoded, guidance, count)
         with stage("compositing"):
-            base = drawn.start if config.start_picture else avatar.square
-            return composed(base, corrected(decoded), blend=config.blend)
+            if not config.start_picture:
+                return composed(avatar.square, corrected(decoded), blend=config.blend)
+            reach_px = float(np.abs(drawn.displacement).max()) * config.size / 2
+            return composed(drawn.start, corrected(decoded, min(1.0, reach_px / _FULL_REACH_PX)), blend=True)
 
     def _decode(self, encoded: Encoded, guidance: Guidance, count: int) -> Decoded:
         """Through the network, or its compiled form once there are frames enough."""
@@ -171,13 +174,18 @@ class _Decoder(nn.Module):
         return decoded.flows[0], decoded.correction, decoded.painted, decoded.mask
 
 
-def corrected(decoded: Decoded) -> Corrected:
-    """The first of a batch, as arrays."""
+def corrected(decoded: Decoded, share: float = 1.0) -> Corrected:
+    """The first of a batch, as arrays, with flow and mask times ``share``.
+
+    The mesh's picture of a person at rest is the photo itself, which nothing can mend: the less the mesh moves, the
+    less is changed.
+    """
     flow, painted, mask = (
         tensor[0].permute(1, 2, 0).float().cpu().numpy()
         for tensor in (decoded.correction, decoded.painted, decoded.mask)
     )
-    return Corrected(np.ascontiguousarray(flow), np.ascontiguousarray(painted), mask[..., 0])
+    amount = np.float32(share)
+    return Corrected(flow * amount, np.ascontiguousarray(painted), mask[..., 0] * amount)
 
 
 def composed(base: Image, change: Corrected, *, blend: bool) -> Image:
@@ -218,7 +226,8 @@ def load(name: str = "gdpw-lite", device: str = "cpu") -> GDPWRenderer | FlameGD
     spec = next(spec for spec in SPECS if spec.name == name)
     path = _SHIPPED if name == "gdpw-lite" else assets_folder() / "gdpw.safetensors"
     if not path.is_file():
-        raise WeightsMissing(name, _WHERE.format(path=path))
+        lost = "install countenance again, its weights are part of the package; or use --model geometric"
+        raise WeightsMissing(name, lost if name == "gdpw-lite" else _WHERE.format(path=path))
     return from_file(path, spec, device)
 
 
@@ -236,17 +245,18 @@ def from_file(
     network = GDPW(config)
     fill(network, file.tensors, path)
     lite, published = SPECS
-    if config.exact_grid:
+    spec = spec or spec_of_file(file, lite if config.mesh == "head" else published, path)
+    if config.mesh == "head":
         if config.uses_codes and config.vertices != HEAD_VERTICES:
             raise WeightsDamaged(
                 path, f"it was trained on a mesh of {config.vertices} vertices", _TRAIN_AGAIN
             )
-        return GDPWRenderer(network, spec or replace(lite, name=path.stem), device)
+        return GDPWRenderer(network, spec, device)
     flame = _flame()
     if config.uses_codes and config.vertices != len(flame.mean):
         why = f"its codes are for {config.vertices} vertices, and FLAME's file has {len(flame.mean)}"
         raise WeightsDamaged(path, why, "convert a checkpoint that was trained on this FLAME")
-    return FlameGDPWRenderer(network, flame, spec or replace(published, name=path.stem), device)
+    return FlameGDPWRenderer(network, flame, spec, device)
 
 
 def _flame() -> FlameModel:

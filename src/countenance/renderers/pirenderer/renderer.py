@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,7 @@ from countenance.renderers.pirenderer import SPECS
 from countenance.renderers.pirenderer.config import PIRendererConfig
 from countenance.renderers.pirenderer.fast import FastPIRenderer, frames_worth
 from countenance.renderers.pirenderer.network import PIRenderer, Rendered
-from countenance.renderers.spec import RendererSpec
+from countenance.renderers.spec import RendererSpec, spec_of_file
 from countenance.timing import stage
 from countenance.weights.assets import assets_folder
 from countenance.weights.weight_files import config_from, fill, read_weights
@@ -82,7 +82,9 @@ class PIRendererRenderer:
 
     def load_avatar(self, path: Path) -> PhotoAvatar:
         """Read a saved avatar."""
-        return PhotoAvatar.load(path)
+        avatar = PhotoAvatar.load(path)
+        self._expect(avatar.motion)
+        return avatar
 
     def render(self, avatar: PhotoAvatar, motion: Motion) -> Iterator[Image]:
         """Pictures of the crop; see :class:`~countenance.renderers.renderer.Renderer`."""
@@ -219,8 +221,6 @@ def from_file(path: Path, spec: RendererSpec | None = None, device: str = "cpu")
     fill(network, file.tensors, path)
     like: Literal["pirenderer-lite", "pirenderer"] = "pirenderer-lite" if config.blend else "pirenderer"
     if spec is None:
-        from dataclasses import replace
-
         known = next(spec for spec in SPECS if spec.name == like)
-        spec = replace(known, name=path.stem, motion_space=config.motion_space)
+        spec = replace(spec_of_file(file, known, path), motion_space=config.motion_space)
     return PIRendererRenderer(network, spec, device)
