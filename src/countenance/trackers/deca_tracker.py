@@ -6,8 +6,6 @@ numbers can differ by the little that the points do.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -17,18 +15,18 @@ import torch
 from countenance.arrays import Doubles, Floats, Image, Mask
 from countenance.face.deca_code import CROP_PX, DecaCode
 from countenance.face.mediapipe_topology import IBUG_68
-from countenance.media.frames import Frame
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import FLAME, MotionSpace
 from countenance.portrait.crop import Crop
 from countenance.trackers.deca_network import load_deca
+from countenance.trackers.remeasured import RemeasuringTracker
 from countenance.trackers.tracker import Face, Tracker
 
 IDENTITY = 100
 _BOX_OF_POINTS, _LOOSE = 1.1, 1.25  # DECA's: from landmarks to a face box, and from that to its crop
 
 
-class DecaTracker:
+class DecaTracker(RemeasuringTracker):
     """See :class:`countenance.trackers.tracker.Tracker`.
 
     Coefficients of a :class:`Face` are the 65 of ``flame``, with the camera in px of the picture (scale in px per
@@ -44,29 +42,13 @@ class DecaTracker:
     """
 
     def __init__(self, finder: Tracker, weights: Path) -> None:
-        self._finder, self._network = finder, load_deca(weights)
+        super().__init__(finder)
+        self._network = load_deca(weights)
 
     @property
     def space(self) -> MotionSpace:
         """``flame``."""
         return FLAME
-
-    def faces(self, image: Image) -> list[Face]:
-        """All faces in a still picture, largest first."""
-        return [self._measured(image, face) for face in self._finder.faces(image)]
-
-    def follow(self, frames: Iterable[Frame], face: int = 1) -> Iterator[Face | None]:
-        """One face through consecutive frames."""
-        waiting: deque[Image] = deque()
-
-        def remembered() -> Iterator[Frame]:
-            for frame in frames:
-                waiting.append(frame.image)
-                yield frame
-
-        for found in self._finder.follow(remembered(), face):
-            image = waiting.popleft()
-            yield None if found is None else self._measured(image, found)
 
     def motion(self, coefficients: Floats, crop: Crop, fps: float, observed: Mask | None = None) -> Motion:
         """The camera in half sides of the crop; the identity is the mean over the frames."""

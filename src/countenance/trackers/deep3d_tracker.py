@@ -6,8 +6,6 @@ detector, so numbers can differ by the little that the points do.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +13,11 @@ import torch
 
 from countenance.arrays import Floats, Image, Mask
 from countenance.face.alignment import align, load_standard_landmarks
-from countenance.media.frames import Frame
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import BFM, MotionSpace
 from countenance.portrait.crop import Crop
 from countenance.trackers.deep3d_network import load_deep3d
+from countenance.trackers.remeasured import RemeasuringTracker
 from countenance.trackers.tracker import Face, Tracker
 
 CROP_SIZE = 256
@@ -29,7 +27,7 @@ _IBUG_OF_MEDIAPIPE = {36: 33, 39: 133, 42: 362, 45: 263, 30: 1, 48: 61, 54: 291}
 _EXPRESSION, _ANGLES, _TRANSLATION = slice(80, 144), slice(224, 227), slice(254, 257)
 
 
-class Deep3DTracker:
+class Deep3DTracker(RemeasuringTracker):
     """See :class:`countenance.trackers.tracker.Tracker`; coefficients are 70 of ``bfm`` and 3 of the alignment.
 
     Args:
@@ -43,7 +41,7 @@ class Deep3DTracker:
     """
 
     def __init__(self, finder: Tracker, weights: Path, standard_landmarks: Path) -> None:
-        self._finder = finder
+        super().__init__(finder)
         self._network = load_deep3d(weights)
         self._standard = load_standard_landmarks(standard_landmarks)
 
@@ -51,23 +49,6 @@ class Deep3DTracker:
     def space(self) -> MotionSpace:
         """``bfm``."""
         return BFM
-
-    def faces(self, image: Image) -> list[Face]:
-        """All faces in a still picture, largest first."""
-        return [self._measured(image, face) for face in self._finder.faces(image)]
-
-    def follow(self, frames: Iterable[Frame], face: int = 1) -> Iterator[Face | None]:
-        """One face through consecutive frames."""
-        waiting: deque[Image] = deque()
-
-        def remembered() -> Iterator[Frame]:
-            for frame in frames:
-                waiting.append(frame.image)
-                yield frame
-
-        for found in self._finder.follow(remembered(), face):
-            image = waiting.popleft()
-            yield None if found is None else self._measured(image, found)
 
     def motion(self, coefficients: Floats, crop: Crop, fps: float, observed: Mask | None = None) -> Motion:
         """70 coefficients as they are; the alignment's scale and centre as in the crop at 256 x 256, y up."""

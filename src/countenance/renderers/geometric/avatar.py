@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from countenance.arrays import Floats, Image
-from countenance.atomic import replacing
 from countenance.errors import WeightsDamaged
+from countenance.face.mediapipe_topology import VERTEX_COUNT
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
 from countenance.portrait.crop import Crop
+from countenance.renderers.avatar_files import AvatarFile, load_avatar, save_avatar
 from countenance.renderers.geometric.deformation import Deformation
 from countenance.renderers.geometric.eyes import EyeBall, find_eyeballs
 from countenance.renderers.geometric.head_mesh import HeadMesh, build_head_mesh
 from countenance.renderers.geometric.mouth import MouthInside, prepare_mouth
-
-_FORMAT = "countenance geometric avatar 1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,15 +57,8 @@ class GeometricAvatar:
 
     def save(self, path: Path) -> None:
         """Write a ``.safetensors`` file; see :class:`~countenance.renderers.renderer.Avatar`."""
-        tensors: dict[str, NDArray[Any]] = {
-            "square": self.square,
-            "landmarks_px": self.landmarks_px,
-            "motion": self.motion.values,
-        }
-        crop = json.dumps([self.crop.left, self.crop.top, self.crop.side])
-        payload = save(tensors, metadata={"format": _FORMAT, "crop": crop})
-        with replacing(path) as temporary:
-            temporary.write_bytes(payload)
+        more = {"landmarks_px": self.landmarks_px}
+        save_avatar(path, "geometric", AvatarFile(self.square, self.motion, self.crop, more))
 
     @classmethod
     def load(cls, path: Path) -> GeometricAvatar:
@@ -82,21 +67,12 @@ class GeometricAvatar:
         Raises:
             WeightsDamaged: no such file.
         """
-        fix = "enroll the portrait again"
-        try:
-            with safe_open(path, "np") as file:
-                metadata = file.metadata() or {}
-                if metadata.get("format") != _FORMAT:
-                    raise WeightsDamaged(path, "it is no avatar of the geometric renderer", fix)
-                square, landmarks = file.get_tensor("square"), file.get_tensor("landmarks_px")
-                motion = Motion(file.get_tensor("motion"), ARKIT, 25.0)
-        except (SafetensorError, OSError) as error:
-            raise WeightsDamaged(path, str(error), fix) from error
-        crop = Crop(*json.loads(metadata["crop"]))
+        stored = load_avatar(path, "geometric")
+        landmarks = stored.more.get("landmarks_px")
         if (
-            square.shape != (crop.side, crop.side, 3)
-            or square.dtype != np.uint8
-            or landmarks.shape != (478, 3)
+            landmarks is None
+            or landmarks.shape != (VERTEX_COUNT, 3)
+            or stored.motion.space.name != ARKIT.name
         ):
-            raise WeightsDamaged(path, "its arrays have the wrong shapes", fix)
-        return cls(square, landmarks, motion, crop)
+            raise WeightsDamaged(path, "its arrays have the wrong shapes", "enroll the portrait again")
+        return cls(stored.square, landmarks, stored.motion, stored.crop)
