@@ -15,7 +15,7 @@ import numpy as np
 from countenance.evaluation.cross_driving import CrossDriving, cross_driving, cross_frechet, cross_pairs
 from countenance.renderers.catalogue import load_renderer
 from countenance.trackers.catalogue import tracker_for
-from page import replace_section
+from page import replace_section, section_of
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "heads" / "test"
 HEAD = (
@@ -39,12 +39,12 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["geometric", "gdpw-lite", "pirenderer-lite"])
     parser.add_argument("--every", type=int, default=5, help="look at every n-th frame")
     parser.add_argument("--frames", type=int, default=50, help="use the first frames of each clip")
-    parser.add_argument("--markdown", type=Path, help="file whose marked section is replaced")
+    parser.add_argument("--markdown", type=Path, help="file whose marked section gets these models' rows")
     args = parser.parse_args()
     pairs = cross_pairs(list(args.clips.glob("*.mp4"))) if args.clips.is_dir() else []
     if not pairs:
         sys.exit(f"no .mp4 clips of two people in {args.clips}; name a folder with --clips")
-    lines, results = [HEAD, "| --- " * 6 + "|"], list[CrossDriving]()
+    rows, results = dict[str, str](), list[CrossDriving]()
     for model in args.models:
         renderer = load_renderer(model)
         tracker = tracker_for(renderer.spec.motion_space)
@@ -54,10 +54,14 @@ def main() -> None:
             print(f"{model}: {source.stem} <- {driver.stem}: {results[-1].model}", file=sys.stderr)
         frames, lost = sum(r.frames for r in results), sum(r.lost for r in results)
         scores = [astuple(r.model) for r in results]
-        lines.append(row(model, scores, cross_frechet(results)[0], lost, frames))
+        rows[model] = row(model, scores, cross_frechet(results)[0], lost, frames)
     still = [astuple(r.repeated) for r in results]
-    lines.append(row("source repeated", still, cross_frechet(results)[1], 0, sum(r.frames for r in results)))
-    text = "\n".join(lines)
+    count = sum(r.frames for r in results)
+    rows["source repeated"] = row("source repeated", still, cross_frechet(results)[1], 0, count)
+    if args.markdown:  # models that were not measured now keep their rows
+        old = [line for line in section_of(args.markdown, "cross-driving").splitlines()[2:] if line]
+        rows = {line.split("|")[1].strip(): line for line in old} | rows
+    text = "\n".join([HEAD, "| --- " * 6 + "|", *rows.values()])
     print(text)
     if args.markdown:
         replace_section(args.markdown, "cross-driving", text)
