@@ -1,31 +1,34 @@
 """Clips of rendered ICT-FaceKit heads: does training on them, beside real people, help? See docs/training.md.
 
-    python benchmarks/rendered_heads.py ict_facekit_light.npz --motions DATASET/motion -o CLIPS/train
-    countenance prepare REAL/train REAL/test CLIPS/train -o MIXED
+    python benchmarks/rendered_heads.py ict_facekit_light.npz --dataset REAL --count 12 -o CLIPS/train
+    countenance prepare REAL_CLIPS/train REAL_CLIPS/test CLIPS/train -o MIXED --crop-scale 1.2
+    python benchmarks/train_further.py REAL -o runs/real
+    python benchmarks/train_further.py MIXED -o runs/mixed
 
-Every head has its own shape and colours. It moves as somebody in the dataset does, with two more expressions that
-come and go and a wider turn, so that the network sees what few people show: closed lids, wide smiles, profiles.
+Every head has its own shape and colours. It moves as somebody in the dataset's train split does, with two more
+expressions that come and go and a wider turn, so that the network sees what few people show: closed lids, wide smiles,
+profiles.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
+from rich.progress import track
 
 from countenance.arrays import Floats, Image
+from countenance.data.dataset import Dataset
 from countenance.face.cameras import WeakPerspective
 from countenance.face.ict import IctModel, ict_from_arkit, load_ict
 from countenance.face.rasterizer import interpolate, rasterize
 from countenance.face.rotations import rotation_from_angles
 from countenance.media.writer import VideoWriter
-from countenance.motion.files import load_motion
+from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT_SHAPES
 
 SIZE = 384
@@ -47,12 +50,8 @@ COLOURS = {
     "M_ScleraLeft": (235, 232, 230),
     "M_ScleraRight": (235, 232, 230),
 }
-HIDDEN = (
-    "M_LacrimalFluid",
-    "M_EyeBlend",
-    "M_EyeOcclusion",
-    "M_EyeLashes",
-)  # glass, and planes without their alpha
+# glass, and planes without their alpha
+HIDDEN = ("M_LacrimalFluid", "M_EyeBlend", "M_EyeOcclusion", "M_EyeLashes")
 SKINS = ((245, 212, 190), (224, 172, 138), (198, 140, 105), (141, 90, 62), (92, 58, 42))
 
 
@@ -90,10 +89,8 @@ class Head:
             if name in COLOURS:
                 colours[vertices] = COLOURS[name]
         iris = rng.uniform(40, 140, 3)
-        for eye in (
-            "left_eyeball",
-            "right_eyeball",
-        ):  # the modelled iris lies behind a clear cornea: paint that
+        for eye in ("left_eyeball", "right_eyeball"):
+            # the modelled iris lies behind a clear cornea: paint that
             ball = np.unique(model.regions[eye])
             out = model.mean[ball] - (model.mean[ball].max(0) + model.mean[ball].min(0)) / 2
             ahead = out[:, 2] / np.linalg.norm(out, axis=1)
@@ -127,10 +124,10 @@ def vertex_normals(points: NDArray[Any], triangles: NDArray[Any]) -> NDArray[Any
 
 
 def performance(
-    motions: list[Path], model: IctModel, rng: np.random.Generator
+    motions: list[Motion], model: IctModel, rng: np.random.Generator
 ) -> tuple[Floats, Floats, Floats]:
     """Expression (T, 53), angles (T, 3) as yaw, pitch, roll, and place (T, 3) of one clip."""
-    values = np.concatenate([load_motion(motions[rng.integers(len(motions))]).values] * 2)[:FRAMES].copy()
+    values = np.concatenate([motions[rng.integers(len(motions))].values] * 2)[:FRAMES].copy()
     shapes, time = values[:, : len(ARKIT_SHAPES)], np.arange(len(values)) / FPS
     for name in rng.choice(EXTRA, 2, replace=False):
         wave = (0.5 - 0.5 * np.cos(2 * np.pi * (time / rng.uniform(0.8, 2) + rng.random()))) * rng.uniform(
@@ -149,15 +146,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", type=Path, help="ict_facekit_light.npz")
-    parser.add_argument("--motions", type=Path, required=True, help="folder 'motion' of a prepared dataset")
+    parser.add_argument(
+        "--dataset", type=Path, required=True, help="prepared; its train split says how to move"
+    )
     parser.add_argument("--count", type=int, default=40, help="how many people")
     parser.add_argument("-o", "--output", type=Path, required=True)
     args = parser.parse_args()
-    model, motions = load_ict(args.model), sorted(args.motions.glob("*.npz"))
-    if not motions:
-        sys.exit(f"no motion files in {args.motions}; give the folder 'motion' of a prepared dataset")
+    model, dataset = load_ict(args.model), Dataset(args.dataset, "train")
+    motions = [dataset.motion(clip) for clip in dataset.clips]
     args.output.mkdir(parents=True, exist_ok=True)
-    for number in tqdm(range(args.count)):
+    for number in track(range(args.count), "rendering heads"):
         head, rng = Head(model, number), np.random.default_rng([number, 1])
         with VideoWriter(args.output / f"ict{number:03}_01.mp4", FPS, SIZE, SIZE, crf=12) as video:
             for expression, angles, place in zip(*performance(motions, model, rng), strict=True):
