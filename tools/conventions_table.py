@@ -1,8 +1,9 @@
-"""Write the tables of coefficients in ``docs/conventions.md`` anew, from ``motion/spaces.py``.
+"""Write the tables of ``docs/conventions.md`` anew, from ``motion/spaces.py`` and ``face/shape_sliders.py``.
 
     python tools/conventions_table.py docs/conventions.md
 
-Whatever stands between the lines ``<!-- coefficients -->`` and ``<!-- end of coefficients -->`` is replaced.
+Whatever stands between the lines ``<!-- coefficients -->`` and ``<!-- end of coefficients -->`` is replaced, and so is
+what stands between ``<!-- shape sliders -->`` and ``<!-- end of shape sliders -->``.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import math
 from itertools import groupby
 from pathlib import Path
 
+from countenance.face.shape_sliders import ARKIT_SLIDERS
 from countenance.motion.spaces import SPACES, Coefficient, MotionSpace
 
-BEGIN, END = "<!-- coefficients -->", "<!-- end of coefficients -->"
 SEVERAL = 12  # numbered coefficients from this many on are written as first to last
 
 
@@ -52,15 +53,28 @@ def _number(value: float, unit: str) -> str:
     return f"{math.degrees(value):g} degrees" if unit == "rad" and value else f"{value:g}"
 
 
+def sliders() -> str:
+    """The shape sliders of ``arkit`` in markdown."""
+    lines = ["| number | name | range | above 0 |", "| --- | --- | --- | --- |"]
+    for i, s in enumerate(ARKIT_SLIDERS):
+        lines.append(f"| {i} | `{s.name}` | {s.minimum:g} to {s.maximum:g} | {s.effect} |")
+    return "\n".join(lines)
+
+
 def with_tables(page: str) -> str:
     """The page with its tables made anew.
 
     Raises:
-        ValueError: the page lacks the two lines.
+        ValueError: the page lacks one of the lines.
     """
-    before, rest = page.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    return f"{before}{BEGIN}\n\n{tables()}\n\n{END}{after}"
+    return _replaced(_replaced(page, "coefficients", tables()), "shape sliders", sliders())
+
+
+def _replaced(page: str, name: str, content: str) -> str:
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    before, rest = page.split(begin, 1)
+    after = rest.split(end, 1)[1]
+    return f"{before}{begin}\n\n{content}\n\n{end}{after}"
 
 
 def main() -> None:

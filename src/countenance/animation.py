@@ -5,7 +5,8 @@ Files, live streams and the tests all go through the generators below.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, count
 from typing import TypeVar
 
 from countenance.arrays import Image
@@ -20,14 +21,19 @@ AvatarT = TypeVar("AvatarT")
 
 
 def animate(
-    portrait: Portrait, motion: Motion, renderer: Renderer[AvatarT], *, paste_back: bool = True
+    portrait: Portrait,
+    motion: Motion | Sequence[Motion],
+    renderer: Renderer[AvatarT],
+    *,
+    paste_back: bool = True,
 ) -> Iterator[Frame]:
     """One photo, moved.
 
     Args:
         portrait: the person, cropped at ``renderer.spec.crop_scale``.
         motion: what the head does, relative to the portrait's crop (see
-            :func:`countenance.motion.transfer.transfer` to get there from a driver's motion).
+            :func:`countenance.motion.transfer.transfer` to get there from a driver's motion). Several, of one rate,
+            are shown one after the other.
         renderer: makes the pictures.
         paste_back: whole pictures; False gives the renderer's square.
 
@@ -37,14 +43,16 @@ def animate(
     Raises:
         MotionSpaceMismatch: the motion is in another space than the renderer's.
     """
-    _expect_space(motion, renderer)
+    parts = [motion] if isinstance(motion, Motion) else motion
+    for part in parts:
+        _expect_space(part, renderer)
     avatar = renderer.enroll(portrait)
-    pictures = renderer.render(avatar, motion)
+    pictures = chain.from_iterable([renderer.render(avatar, part) for part in parts])
     height, width = portrait.image.shape[:2]
     compositor = Compositor(portrait.crop, height, width)
     return (
-        Frame(compositor.paste(picture, portrait.image) if paste_back else picture, time_s)
-        for picture, time_s in zip(pictures, motion.times_s, strict=True)
+        Frame(compositor.paste(picture, portrait.image) if paste_back else picture, i / parts[0].fps)
+        for picture, i in zip(pictures, count(), strict=False)
     )
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from countenance.animation import animate, redrive
-from countenance.arrays import Floats, Image
-from countenance.errors import BadValue, MediaDamaged, MediaUnreadable
+from countenance.arrays import Doubles, Floats, Image
+from countenance.errors import BadValue, MediaDamaged, MediaUnreadable, UnknownName
+from countenance.face.shape_sliders import ShapeSlider, shape_sliders
 from countenance.media.frames import Frame
 from countenance.media.images import read_image, write_image
 from countenance.media.kinds import kind_of
@@ -25,10 +26,13 @@ from countenance.media.video import VideoReader
 from countenance.media.writer import AudioSource, VideoWriter
 from countenance.motion.files import load_motion
 from countenance.motion.sequence import Motion
+from countenance.motion.spaces import Coefficient, get_space
 from countenance.portrait.crop import Crop
 from countenance.portrait.portrait import Portrait
 from countenance.provenance.marks import marks
+from countenance.renderers.catalogue import renderer_specs
 from countenance.renderers.renderer import Renderer
+from countenance.renderers.spec import RendererSpec
 from countenance.trackers.catalogue import load_tracker
 from countenance.trackers.following import follow_face
 from countenance.trackers.portraits import portrait_from_image, portrait_of_face
@@ -245,37 +249,111 @@ def write_marked_image(path: Path, image: Image, model: str) -> None:
     write_image(path, image, marks(model))
 
 
+def slider(spec: RendererSpec, name: str) -> Coefficient | ShapeSlider:
+    """What a model lets you set by a name: a coefficient of its space, or a part of the face's shape.
+
+    Raises:
+        UnknownName: with the nearest names that the model has.
+        BadValue: a shape slider, and the model can't change shapes.
+    """
+    space = get_space(spec.motion_space)
+    shapes = {s.name: s for s in shape_sliders(space.name)}
+    if name in shapes and not spec.edits_shape:
+        able = [s.name for s in renderer_specs() if s.edits_shape and s.motion_space == space.name]
+        raise BadValue(
+            f"model '{spec.name}' can't change a face's shape, so not {name}; use --model {' or '.join(able)}"
+        )
+    named = {c.name: c for c in space.coefficients} | (shapes if spec.edits_shape else {})
+    if name not in named:
+        raise UnknownName(f"coefficient of '{space.name}'", name, named)
+    return named[name]
+
+
 def edited(portrait: Portrait, renderer: Renderer[Any], changes: dict[str, float]) -> Image:
-    """A photo with some coefficients set.
+    """A photo with some coefficients or shape sliders set.
 
     Args:
         portrait: the person.
         renderer: makes the picture.
-        changes: coefficient -> value in the unit of the space. Angles, positions and scale are added to the
-            portrait's own; blendshape weights replace it.
+        changes: as in :func:`with_changes`.
 
     Returns:
         The whole picture; the very same pixels if nothing changes.
 
     Raises:
-        UnknownName: a coefficient that the space does not have.
+        UnknownName: a name that the model does not have.
+        BadValue: a shape slider, and the model can't change shapes.
     """
-    motion = with_changes(portrait.motion, changes)
-    if np.array_equal(motion.values, portrait.motion.values):
+    for name in changes:
+        slider(renderer.spec, name)
+    own, motion = portrait.motion, with_changes(portrait.motion, changes)
+    if np.array_equal(motion.values, own.values) and motion.identity is own.identity:
         return portrait.image.copy()
     return next(animate(portrait, motion, renderer)).image
 
 
+def swept(
+    portrait: Portrait,
+    renderer: Renderer[Any],
+    changes: dict[str, float],
+    name: str,
+    values: Doubles,
+    fps: float,
+) -> Iterator[Frame]:
+    """A photo on which one coefficient or shape slider takes one value after the other.
+
+    Args:
+        portrait: the person.
+        renderer: makes the pictures.
+        changes: what is set in all frames, as in :func:`with_changes`.
+        name: what is swept. Pose is added to what ``changes`` say of it, others replace it.
+        values: (T,) in the unit of ``name``.
+        fps: frames a second.
+
+    Returns:
+        T frames, lazily.
+
+    Raises:
+        UnknownName: a name that the model does not have.
+        BadValue: a shape slider, and the model can't change shapes.
+    """
+    kinds = [slider(renderer.spec, n) for n in (*changes, name)]
+    added = isinstance(kinds[-1], Coefficient) and kinds[-1].region == "pose"
+    start = changes.get(name, 0.0) if added else 0.0
+    frames = [with_changes(portrait.motion, {**changes, name: start + float(v)}) for v in values]
+    if isinstance(kinds[-1], ShapeSlider):
+        return animate(portrait, [replace(frame, fps=fps) for frame in frames], renderer)
+    whole = frames[0].still(len(frames)).with_values(np.concatenate([frame.values for frame in frames]))
+    return animate(portrait, replace(whole, fps=fps), renderer)
+
+
 def with_changes(motion: Motion, changes: dict[str, float]) -> Motion:
-    """``motion`` with coefficients set: pose is added to what is there, weights replace it."""
+    """``motion`` with coefficients and shape sliders set.
+
+    Args:
+        motion: T frames.
+        changes: name -> value in the unit of the space. Angles, positions, scale and shape are added to what is
+            there; blendshape weights replace it.
+
+    Raises:
+        UnknownName: a name that the space does not have.
+    """
     values: Floats = motion.values.copy()
+    shapes = [s.name for s in shape_sliders(motion.space.name)]
+    shape = np.zeros(len(shapes), np.float32)
     for name, value in changes.items():
+        if name in shapes:
+            shape[shapes.index(name)] = value
+            continue
         column = motion.space.index(name)
         if motion.space.coefficients[column].region == "pose":
             values[:, column] += value
         else:
             values[:, column] = value
-    return motion.with_values(values)
+    changed = motion.with_values(values)
+    if not shape.any():
+        return changed
+    return replace(changed, identity=shape if motion.identity is None else motion.identity + shape)
 
 
 def turned_to_front(motion: Motion) -> dict[str, float]:

@@ -63,6 +63,8 @@ def test_models_and_assets_are_listed(capsys: pytest.CaptureFixture[str]) -> Non
         ("yaw=170", "-90 to 90 degrees"),
         ("jawOpen=2", "0 to 1"),
         ("expression=smle", "smile"),
+        ("noseWidht=1", "noseWidth"),
+        ("noseWidth=2", "-1 to 1"),
     ],
 )
 def test_settings_that_are_none(
@@ -100,6 +102,29 @@ def test_a_sweep_goes_there_and_back(photo: Path, tmp_path: Path, capsys: pytest
     with VideoReader(out) as video:
         first, *_, last = (frame.image.astype(int) for frame in video.frames())
     assert np.abs(first - last).mean() < 2
+
+
+def test_a_face_gets_another_shape(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, film = tmp_path / "o.png", tmp_path / "o.mp4"
+    settings = ("--set", "jawWidth=-1", "--set", "yaw=10")
+    assert run(capsys, "edit", photo, "-o", out, *settings)[0] == 0
+    assert (np.asarray(Image.open(out)) != data.astronaut()).any()
+    assert run(capsys, "edit", photo, "-o", film, "--sweep", "noseWidth=-1:1", "--seconds", 0.2)[0] == 0
+    with VideoReader(film) as video:
+        first, *_, middle, _, _ = (frame.image.astype(int) for frame in video.frames())
+    assert np.abs(first - middle).max() > 20
+    listed = run(capsys, "edit", "--list")[1]
+    assert "noseWidth              -1 to 1" in listed
+
+
+def test_a_model_without_shapes_says_which_have_them(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    what = ("--set", "noseWidth=1", "--model", "pirenderer-lite")
+    code, _, complaint = run(capsys, "edit", photo, "-o", tmp_path / "o.png", *what)
+    assert code == 2
+    assert complaint.count("\n") == 1
+    assert "--model geometric or gdpw-lite" in complaint
 
 
 def test_errors_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

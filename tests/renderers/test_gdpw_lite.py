@@ -13,10 +13,17 @@ from skimage import data
 
 from countenance.data.dataset import Dataset
 from countenance.data.pairs import PairSampler
-from countenance.errors import BadValue, DatasetUnreadable, TrainingDiverged, WeightsDamaged
+from countenance.errors import (
+    BadValue,
+    DatasetUnreadable,
+    MotionInvalid,
+    TrainingDiverged,
+    WeightsDamaged,
+)
 from countenance.face.rasterizer import interpolate
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
+from countenance.production import with_changes
 from countenance.renderers.gdpw import SPECS
 from countenance.renderers.gdpw import config as sizes
 from countenance.renderers.gdpw.head_guidance import guide, source_view
@@ -85,6 +92,20 @@ def test_own_motion_gives_the_photo_back(portrait: Portrait) -> None:
     renderer = renderer_of(sizes.debug())
     shown = next(renderer.render(renderer.enroll(portrait), portrait.motion))
     np.testing.assert_array_equal(shown, portrait.square)
+
+
+def test_a_change_of_shape_guides_the_network(portrait: Portrait) -> None:
+    renderer = renderer_of(sizes.debug())
+    avatar = renderer.enroll(portrait)
+    wider = with_changes(portrait.motion, {"faceWidth": 1.0})
+    plain, guided = (guide(avatar, wider.values[0], 32, shape) for shape in (None, wider.identity))
+    assert np.abs(plain.displacement).max() < 1e-6
+    assert np.abs(guided.displacement).max() > 0.02
+    assert (plain.driving.barycentric != guided.driving.barycentric).any()
+    shown = next(renderer.render(avatar, wider))
+    assert (shown != portrait.square).any()
+    with pytest.raises(MotionInvalid, match="2 numbers"):
+        renderer.render(avatar, replace(wider, identity=np.zeros(2)))
 
 
 def test_a_correction_at_half_size_moves_and_paints_the_whole_picture() -> None:

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
 
 import countenance as cn
+from countenance.arrays import Floats
 from countenance.arrays import Image as Picture
+from countenance.errors import BadValue, MotionInvalid, UnknownName
+from countenance.face.mediapipe_topology import FACE_OVAL, LEFT_EYE_LOWER, LEFT_EYE_UPPER
+from countenance.face.shape_sliders import ARKIT_SLIDERS, shape_basis
+from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
-from countenance.production import edited
+from countenance.production import edited, swept, with_changes
+from countenance.renderers.catalogue import renderer_spec
 from countenance.renderers.geometric.renderer import GeometricRenderer, drive
 from countenance.trackers.catalogue import load_tracker
 from countenance.trackers.portraits import portrait_from_image
@@ -92,3 +100,93 @@ def test_a_grey_portrait_stays_grey(tracker: Tracker) -> None:
     own = portrait_from_image(grey, tracker, crop_scale=1.4)
     opened = edited(own, GeometricRenderer(), {"jawOpen": 0.9, "yaw": 0.2}).astype(int)
     assert np.ptp(opened, axis=2).max() <= 12
+
+
+def span(points: Floats, one: int, other: int) -> float:
+    return float(np.linalg.norm(points[one, :2] - points[other, :2]))
+
+
+@pytest.mark.parametrize(
+    ("name", "ends", "least"),
+    [
+        ("faceWidth", (234, 454), 1.12),
+        ("faceLength", (10, 152), 1.06),
+        ("foreheadHeight", (9, 10), 1.04),
+        ("cheekFullness", (132, 361), 1.05),
+        ("jawWidth", (58, 288), 1.09),
+        ("chinLength", (17, 152), 1.15),
+        ("eyeSize", (362, 263), 1.1),
+        ("eyeDistance", (133, 362), 1.15),
+        ("browHeight", (105, 159), 1.12),
+        ("noseWidth", (129, 358), 1.03),  # the tracker sees noses nearer to the average
+        ("noseLength", (168, 2), 1.04),
+        ("mouthWidth", (61, 291), 1.1),
+        ("lipFullness", (0, 13), 1.15),
+    ],
+)
+def test_the_tracker_sees_another_shape(
+    portrait: Portrait, tracker: Tracker, name: str, ends: tuple[int, int], least: float
+) -> None:
+    smaller, larger = (
+        tracker.faces(edited(portrait, GeometricRenderer(), {name: value}))[0].landmarks_px
+        for value in (-1.0, 1.0)
+    )
+    assert span(larger, *ends) > least * span(smaller, *ends)
+    assert span(smaller, *ends) < span(portrait.landmarks_px, *ends) < span(larger, *ends)
+
+
+def test_a_shape_of_zero_is_the_photo(portrait: Portrait) -> None:
+    zeros = {slider.name: 0.0 for slider in ARKIT_SLIDERS}
+    np.testing.assert_array_equal(edited(portrait, GeometricRenderer(), zeros), portrait.image)
+    motion = replace(portrait.motion, identity=np.zeros(len(ARKIT_SLIDERS), np.float32))
+    np.testing.assert_array_equal(
+        next(cn.animate(portrait, motion, GeometricRenderer())).image, portrait.image
+    )
+
+
+def test_a_shape_turns_with_the_head_and_fades_out_to_the_border(portrait: Portrait) -> None:
+    """Outline and rings move by the displacement, turned with the pose; the crop's border stays."""
+    avatar = GeometricRenderer().enroll(portrait)
+    motion = with_changes(portrait.motion, {"yaw": 0.2, "faceWidth": 1.0, "chinLength": -1.0})
+    shape = motion.identity
+    assert shape is not None
+    plain, shaped = (avatar.deformation.at(motion.values[0], s) for s in (None, shape))
+    moved_cm = np.tensordot(shape, shape_basis(), 1)[list(FACE_OVAL)]
+    expected = plain.pose.scale_px_per_cm * (moved_cm @ plain.pose.rotation.T) * (1, -1, 1)
+    np.testing.assert_allclose((shaped.vertices - plain.vertices)[list(FACE_OVAL)], expected, atol=0.01)
+    rings = (shaped.vertices - plain.vertices)[avatar.mesh.rings].reshape(-1, len(FACE_OVAL), 3)
+    away = np.linalg.norm(rings[..., :2], axis=2)
+    assert (np.diff(away, axis=0) <= 1e-3).all()
+    assert away[-1].max() < 1e-3
+    picture = drive(avatar, motion.values[0], shape).picture
+    np.testing.assert_array_equal(picture[0], avatar.square[0])
+
+
+def test_closed_eyes_stay_closed_when_larger(portrait: Portrait) -> None:
+    avatar = GeometricRenderer().enroll(portrait)
+    motion = with_changes(portrait.motion, {"eyeBlinkLeft": 1.0, "eyeSize": 1.0})
+    lids = avatar.deformation.at(motion.values[0], motion.identity).vertices
+    gap = lids[list(LEFT_EYE_LOWER[1:-1]), 1] - lids[list(LEFT_EYE_UPPER[1:-1]), 1]
+    assert np.abs(gap).max() < 0.5
+
+
+def test_a_swept_shape_starts_and_ends_at_the_photo(portrait: Portrait) -> None:
+    frames = list(swept(portrait, GeometricRenderer(), {}, "jawWidth", np.array([0.0, 1.0, 0.0]), 5.0))
+    assert [frame.time_s for frame in frames] == pytest.approx([0.0, 0.2, 0.4])
+    for frame in (frames[0], frames[2]):
+        np.testing.assert_array_equal(frame.image, portrait.image)
+    np.testing.assert_array_equal(frames[1].image, edited(portrait, GeometricRenderer(), {"jawWidth": 1.0}))
+
+
+def test_shapes_that_are_none(portrait: Portrait) -> None:
+    with pytest.raises(UnknownName, match="did you mean noseWidth"):
+        edited(portrait, GeometricRenderer(), {"nosewith": 1.0})
+    wrong = Motion(portrait.motion.values, portrait.motion.space, 25.0, identity=np.zeros(100))
+    with pytest.raises(MotionInvalid, match="100 numbers"):
+        cn.animate(portrait, wrong, GeometricRenderer())
+
+    class Flat(GeometricRenderer):
+        spec = renderer_spec("pirenderer-lite")
+
+    with pytest.raises(BadValue, match="--model geometric or gdpw-lite"):
+        edited(portrait, Flat(), {"noseWidth": 1.0})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from countenance.face.flame import FlameModel, load_flame
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, FLAME
 from countenance.portrait.crop import Crop
+from countenance.production import with_changes
 from countenance.renderers.blocks.photo_avatar import PhotoAvatar
 from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.gdpw import SPECS
@@ -130,8 +132,11 @@ def test_the_published_network_is_guided_by_flame(shared: Path, flame: FlameMode
     avatar.save(tmp_path / "a.safetensors")
     again = renderer.load_avatar(tmp_path / "a.safetensors")
     np.testing.assert_array_equal(next(renderer.render(again, looking())), still)
+    own, other = looking(), with_changes(replace(looking(), identity=identity), {"shape00": 3.0})
+    np.testing.assert_array_equal(next(renderer.render(avatar, replace(own, identity=identity))), still)
+    assert (next(renderer.render(avatar, other)) != still).any()
     source = renderer._source(avatar)
-    shifted = renderer._mesh(looking(cam_x=0.03).values[0], avatar)
+    shifted = renderer._mesh(looking(cam_x=0.03).values[0], identity)
     np.testing.assert_allclose(
         (shifted - source.mesh)[..., 0], 0.03 * 6, atol=1e-5
     )  # half sides to the right

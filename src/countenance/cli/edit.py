@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +15,13 @@ class Edit:
 
     With nothing set, the picture comes back unchanged. Angles (yaw, pitch, roll) are degrees and are added to the
     portrait's own, as are x, y and logScale; blendshape weights (0 to 1) replace it. yaw > 0 turns the nose to
-    image right, pitch > 0 down, roll > 0 tilts the head to image left.
+    image right, pitch > 0 down, roll > 0 tilts the head to image left. Parts of the face's shape, such as noseWidth or
+    jawWidth, go from -1 to 1, and 0 is the person's own.
 
     examples:
       countenance edit me.jpg -o out.png --set yaw=15 --set mouthSmileLeft=0.7 --set mouthSmileRight=0.7
       countenance edit me.jpg -o out.png --set expression=smile
+      countenance edit me.jpg -o out.png --set noseWidth=-0.5 --set eyeSize=0.4
       countenance edit me.jpg -o front.png --frontalize
       countenance edit me.jpg -o out.mp4 --sweep yaw=-30:30 --seconds 4
       countenance edit --list
@@ -75,7 +77,6 @@ class Edit:
     def _still(self, source: Path, output: Path) -> dict[str, Any]:
         from countenance.cli.settings import parse_settings
         from countenance.media.images import check_image_output
-        from countenance.motion.spaces import get_space
         from countenance.portrait.crop import Crop
         from countenance.production import edited, load_portrait, write_marked_image
         from countenance.renderers.catalogue import load_renderer
@@ -84,7 +85,7 @@ class Edit:
         check_image_output(output)
         renderer = load_renderer(self.model)
         spec = renderer.spec
-        changes = parse_settings(self.settings, get_space(spec.motion_space))
+        changes = parse_settings(self.settings, spec)
         tracker = tracker_for(spec.motion_space)
         portrait = load_portrait(source, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
         changes = self._with_front(changes, portrait.motion)
@@ -95,35 +96,28 @@ class Edit:
         return {"output": str(output), "model": renderer.spec.name, "set": changes, "text": str(output)}
 
     def _sweep(self, source: Path, output: Path) -> dict[str, Any]:
-        from countenance.animation import animate
         from countenance.cli.progress import bar
         from countenance.cli.settings import parse_settings, parse_sweep
         from countenance.media.writer import check_output
-        from countenance.motion.interpolation import sweep
-        from countenance.motion.spaces import get_space
+        from countenance.motion.interpolation import there_and_back
         from countenance.portrait.crop import Crop
-        from countenance.production import load_portrait, with_changes, write_video
+        from countenance.production import load_portrait, swept, write_video
         from countenance.renderers.catalogue import load_renderer
         from countenance.trackers.catalogue import tracker_for
 
         check_output(output)
         renderer = load_renderer(self.model)
-        spec, space = renderer.spec, get_space(renderer.spec.motion_space)
-        name, start, stop = parse_sweep(self.sweep or "", space)
-        changes = parse_settings(self.settings, space)
-        tracker = tracker_for(space.name)
+        spec = renderer.spec
+        name, start, stop = parse_sweep(self.sweep or "", spec)
+        changes = parse_settings(self.settings, spec)
+        values = there_and_back(start, stop, self.seconds, self.fps)
+        tracker = tracker_for(spec.motion_space)
         portrait = load_portrait(source, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
         changes = self._with_front(changes, portrait.motion)
-        swept = sweep(space, name, start, stop, self.seconds, self.fps)
-        base = with_changes(portrait.motion, changes).still(len(swept))
-        column = space.index(name)
-        values = base.values.copy()
-        pose = space.coefficients[column].region == "pose"
-        values[:, column] = swept.values[:, column] + (base.values[:, column] if pose else 0)
-        frames = animate(portrait, replace(base, values=values, fps=self.fps), renderer)
+        frames = swept(portrait, renderer, changes, name, values, self.fps)
         written = write_video(
             output,
-            bar(frames, f"rendering {output.name}", len(swept)),
+            bar(frames, f"rendering {output.name}", len(values)),
             self.fps,
             model=renderer.spec.name,
             crop=Crop.around(portrait.box_px) if self.crop else None,
@@ -138,7 +132,9 @@ class Edit:
 
 def _names() -> dict[str, Any]:
     import math
+    from dataclasses import asdict
 
+    from countenance.face.shape_sliders import ARKIT_SLIDERS
     from countenance.motion.expressions import EXPRESSIONS
     from countenance.motion.spaces import ARKIT
 
@@ -149,5 +145,11 @@ def _names() -> dict[str, Any]:
             {"name": c.name, "minimum": c.minimum * scale, "maximum": c.maximum * scale, "unit": unit}
         )
     lines = [f"{r['name']:22} {r['minimum']:g} to {r['maximum']:g} {r['unit']}" for r in rows]
+    lines += [f"{s.name:22} {s.minimum:g} to {s.maximum:g} shape: {s.effect}" for s in ARKIT_SLIDERS]
     lines.append("expression=NAME        " + ", ".join(EXPRESSIONS))
-    return {"coefficients": rows, "expressions": sorted(EXPRESSIONS), "text": "\n".join(lines)}
+    return {
+        "coefficients": rows,
+        "shape": [asdict(s) for s in ARKIT_SLIDERS],
+        "expressions": sorted(EXPRESSIONS),
+        "text": "\n".join(lines),
+    }

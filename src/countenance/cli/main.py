@@ -19,6 +19,7 @@ from countenance.cli.edit import Edit
 from countenance.cli.interpolate import Interpolate
 from countenance.cli.models import Models
 from countenance.cli.prepare import Prepare
+from countenance.cli.talk import Talk
 from countenance.cli.track import Track
 from countenance.cli.train import Train
 from countenance.errors import CountenanceError, MediaDamaged
@@ -27,6 +28,7 @@ DESCRIPTION = """Make a portrait move: one photo (or video) of a person, driven 
 
 examples:
   countenance animate me.jpg driver.mp4 -o out.mp4
+  countenance talk me.jpg speech.wav -o out.mp4
   countenance edit me.jpg -o smile.png --set mouthSmileLeft=0.7 --set mouthSmileRight=0.7 --set yaw=15
   countenance edit me.jpg -o turn.mp4 --sweep yaw=-30:30
   countenance track talk.mp4 -o talk.csv
@@ -36,6 +38,7 @@ Exit codes: 0 done, 2 bad input (one line says what and how to mend it), 130 int
 
 VERBS: dict[str, Callable[..., Any]] = {
     "animate": Animate,
+    "talk": Talk,
     "edit": Edit,
     "interpolate": Interpolate,
     "track": Track,

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 
 from countenance.errors import BadValue
 from countenance.motion.expressions import expression
-from countenance.motion.spaces import MotionSpace
+from countenance.production import slider
+from countenance.renderers.spec import RendererSpec
 
 
-def parse_settings(settings: Sequence[str], space: MotionSpace) -> dict[str, float]:
-    """``yaw=15`` -> value in the unit of the space; ``expression=smile`` sets a whole expression.
+def parse_settings(settings: Sequence[str], spec: RendererSpec) -> dict[str, float]:
+    """``yaw=15`` -> value in the unit of the model's space; ``expression=smile`` sets a whole expression.
 
     Raises:
-        BadValue: no number, or none that the coefficient can take.
-        UnknownName: no such coefficient or expression, with the nearest.
+        BadValue: no number, or none that the coefficient can take; or a shape, and the model can't change shapes.
+        UnknownName: no such coefficient, shape slider or expression, with the nearest.
     """
     changes: dict[str, float] = {}
     for setting in settings:
@@ -23,22 +24,22 @@ def parse_settings(settings: Sequence[str], space: MotionSpace) -> dict[str, flo
         if name == "expression":
             changes.update(expression(text))
         else:
-            changes[name] = _value(space, name, text)
+            changes[name] = _value(spec, name, text)
     return changes
 
 
-def parse_sweep(setting: str, space: MotionSpace) -> tuple[str, float, float]:
-    """``yaw=-30:30`` -> name, start, stop in the unit of the space.
+def parse_sweep(setting: str, spec: RendererSpec) -> tuple[str, float, float]:
+    """``yaw=-30:30`` -> name, start, stop in the unit of the model's space.
 
     Raises:
-        BadValue: not of that form.
-        UnknownName: no such coefficient.
+        BadValue: not of that form; or as in :func:`parse_settings`.
+        UnknownName: no such coefficient or shape slider.
     """
     name, text = _split(setting)
     if text.count(":") != 1:
         raise BadValue(f"'{setting}' is no sweep; write it as name=start:stop, such as yaw=-30:30")
     start, stop = text.split(":")
-    return name, _value(space, name, start), _value(space, name, stop)
+    return name, _value(spec, name, start), _value(spec, name, stop)
 
 
 def _split(setting: str) -> tuple[str, str]:
@@ -50,16 +51,16 @@ def _split(setting: str) -> tuple[str, str]:
     return name.strip(), text.strip()
 
 
-def _value(space: MotionSpace, name: str, text: str) -> float:
-    coefficient = space.coefficients[space.index(name)]
+def _value(spec: RendererSpec, name: str, text: str) -> float:
+    known = slider(spec, name)
     try:
         number = float(text)
     except ValueError:
         raise BadValue(f"'{text}' is no number for {name}; write for example {name}=0.5") from None
-    in_degrees = coefficient.unit == "rad"
+    in_degrees = known.unit == "rad"
     value = math.radians(number) if in_degrees else number
-    if not coefficient.minimum <= value <= coefficient.maximum:
-        low, high = (math.degrees(v) if in_degrees else v for v in (coefficient.minimum, coefficient.maximum))
+    if not known.minimum <= value <= known.maximum:
+        low, high = (math.degrees(v) if in_degrees else v for v in (known.minimum, known.maximum))
         unit = " degrees" if in_degrees else ""
         raise BadValue(f"{name}={text} is outside its range; give {low:g} to {high:g}{unit}")
     return value

@@ -8,6 +8,15 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from countenance.errors import BadValue
+
+_FOLDERS = {
+    "pirenderer": "renderers.pirenderer",
+    "gdpw": "renderers.gdpw",
+    "talk-transformer": "speech.transformer",
+    "talk-flow": "speech.flow",
+}
+
 
 @dataclass(frozen=True)
 class Train:
@@ -20,9 +29,10 @@ class Train:
       countenance train pirenderer --data dataset -o runs/lite --preset lite --max-minutes 60
       countenance train pirenderer --data dataset -o runs/paper --preset paper --devices 4
       countenance train gdpw --data dataset -o runs/gdpw --max-minutes 60
+      countenance train talk-transformer --data dataset -o runs/talk
     """
 
-    model: Annotated[Literal["pirenderer", "gdpw"], tyro.conf.Positional]
+    model: Annotated[Literal["pirenderer", "gdpw", "talk-transformer", "talk-flow"], tyro.conf.Positional]
     """What to train."""
     data: Path
     """Folder of `countenance prepare`."""
@@ -84,12 +94,16 @@ class Train:
         from dataclasses import replace
         from importlib import import_module
 
-        presets = import_module(f"countenance.renderers.{self.model}.recipe").PRESETS
+        presets = import_module(f"countenance.{_FOLDERS[self.model]}.recipe").PRESETS
         recipe = presets[self.preset]()
         names = ("steps", "batch_size", "learning_rate", "precision", "accumulate", "seed")
         changed = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         recipe = replace(recipe, loop=replace(recipe.loop, **changed))
-        return replace(recipe, backbone=self.backbone) if self.backbone else recipe
+        if self.backbone is None:
+            return recipe
+        if not hasattr(recipe, "backbone"):
+            raise BadValue(f"{self.model} has no perceptual losses; leave --backbone out")
+        return replace(recipe, backbone=self.backbone)
 
 
 def _line(step: int, figures: dict[str, float]) -> str:

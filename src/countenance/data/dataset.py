@@ -5,6 +5,7 @@ DATASET/
   clips/NAME.mp4     square crops, all of one size
   motion/NAME.npz    the motion of every frame, relative to the crop
   landmarks/NAME.npz the tracker's landmarks of every frame, in px of the crop
+  speech/NAME.npz    features of the clip's sound, where it has any: see :mod:`countenance.data.speech_clips`
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Clip:
         source: the file that it was made from, as given.
         box_px: left, top and side of the crop in the source.
         bridged: frames in which no face was seen.
+        speaks: it has sound, and not only silence; None in manifests of versions that did not look.
+        sound_lag: by how many frames of 40 ms the sound comes late, as far as the mouth shows.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Clip:
     source: str
     box_px: tuple[int, int, int]
     bridged: int
+    speaks: bool | None = None
+    sound_lag: int = 0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from countenance.atomic import make_folder
 from countenance.data.dataset import MANIFEST, PARTS, Clip, Manifest, save_landmarks
+from countenance.data.sound_lag import with_sound_lags
+from countenance.data.speech_clips import SPEECH, save_speech
 from countenance.errors import BadValue, CountenanceError
 from countenance.media.kinds import VIDEO_SUFFIXES
 from countenance.media.video import VideoReader
@@ -116,8 +118,10 @@ def prepare(
     tasks = _tasks(find_clips(inputs), folder, options)
     space = load_tracker(options.tracker).space.name
     old = _old_clips(folder, options, space)
-    known = {name: clip for name, clip in old.items() if _has(folder, name, PARTS)}
-    for part in PARTS:
+    known = {
+        name: clip for name, clip in old.items() if _has(folder, name, PARTS) and clip.speaks is not None
+    }
+    for part in (*PARTS, SPEECH):
         make_folder(folder / part)
     older = {name: clip for name, clip in old.items() if _has(folder, name, ("clips", "motion"))}
     clips = {task.name: older[task.name] for task in tasks if task.name in older}  # until they are made anew
@@ -125,7 +129,7 @@ def prepare(
     failed: dict[str, str] = {}
 
     def manifest() -> Manifest:
-        ordered = tuple(clips[name] for name in sorted(clips))
+        ordered = with_sound_lags(folder, [clips[name] for name in sorted(clips)], space)
         return Manifest(space, options.size, options.crop_scale, ordered, dict(sorted(failed.items())))
 
     try:
@@ -215,6 +219,7 @@ def _cut(task: _Task, tracker: Tracker) -> Clip:
         scaled = crop.to_crop(followed.landmarks_px) * (options.size / crop.side)
         save_landmarks(folder / "landmarks" / f"{task.name}.npz", scaled)
     save_motion(folder / "motion" / f"{task.name}.npz", motion)
+    speaks = save_speech(folder, task.name, source)
     bridged = int((~followed.observed).sum())
     box = (crop.left, crop.top, crop.side)
-    return Clip(task.name, task.identity, task.split, count, fps, task.source, box, bridged)
+    return Clip(task.name, task.identity, task.split, count, fps, task.source, box, bridged, speaks)

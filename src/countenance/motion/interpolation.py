@@ -120,9 +120,21 @@ def sweep(space: MotionSpace, name: str, start: float, stop: float, seconds: flo
         UnknownName: no such coefficient.
         MotionInvalid: a value that is not finite, or a frame rate that is not positive.
     """
+    values = there_and_back(start, stop, seconds, fps)
+    return Motion.neutral(space, len(values), fps).set(**{name: values})
+
+
+def there_and_back(start: float, stop: float, seconds: float, fps: float) -> Doubles:
+    """(T,) numbers from ``start`` to ``stop`` and back, at rest at both; see :func:`sweep`.
+
+    Raises:
+        BadValue: a duration that is not positive.
+        MotionInvalid: a frame rate that is not positive.
+    """
     if not (math.isfinite(seconds) and seconds > 0):
         raise BadValue(f"a sweep of {seconds} seconds was asked for; ask for more than 0")
-    return keyframes({0.0: {name: start}, seconds / 2: {name: stop}, seconds: {name: start}}, space, fps)
+    times_s = np.arange(_frame_count(seconds, fps)) / fps
+    return _eased(times_s, {0.0: start, seconds / 2: stop, seconds: start}, "smooth")
 
 
 def _columns(

@@ -33,7 +33,9 @@ class Motion:
         fps: frames a second, > 0. Frame i is shown at i / fps seconds.
         crop: (T, 3) float32 or None: scale, x and y of the crop that a ``bfm`` tracker aligned each frame to
             (PIRenderer's t_c, Appendix D.1). Not motion, so not among the coefficients.
-        identity: (K,) float32 or None: the morphable model's identity coefficients of this person.
+        identity: (K,) float32 or None: the shape of this person's face. In ``bfm`` and ``flame`` the morphable
+            model's identity coefficients; in ``arkit`` values of the shape sliders of
+            ``countenance.face.shape_sliders``, None (from every tracker) for the face as it is in the picture.
         observed: (T,) bool or None: False where no face was seen and the frame was bridged. None: all seen.
 
     Raises:

@@ -22,6 +22,7 @@ class RendererSpec:
         paper: where it is described, or empty.
         crop_scale: size of the square that it works on, relative to the standard crop.
         redrives_video: it can enroll every frame of a source video cheaply, so that a video can be the source.
+        edits_shape: it shows a face in another shape than the portrait's, if ``Motion.identity`` says so.
     """
 
     name: str
@@ -31,6 +32,7 @@ class RendererSpec:
     paper: str = ""
     crop_scale: float = 1.0
     redrives_video: bool = False
+    edits_shape: bool = False
 
 
 def spec_of_file(file: WeightFile, like: RendererSpec, path: Path) -> RendererSpec:

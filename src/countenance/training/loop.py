@@ -21,10 +21,9 @@ from torch.utils.data import Dataset as TorchDataset
 
 from countenance.atomic import make_folder
 from countenance.data.dataset import Dataset
-from countenance.data.pairs import PairSampler
 from countenance.errors import BadValue, DependencyMissing, TrainingDiverged
 from countenance.training.checkpoint import LAST, load_checkpoint, restore_rng, rng_state, save_checkpoint
-from countenance.training.recipe import Batch, LoopConfig, Recipe
+from countenance.training.recipe import Batch, LoopConfig, Recipe, Sampler
 from countenance.weights.weight_files import fill, read_weights
 
 WEIGHTS = "weights.safetensors"
@@ -51,14 +50,14 @@ class Outcome:
 
 
 class _Steps(TorchDataset[Batch]):
-    """Batch number i of this process. A pair depends on its number alone, so a resumed run sees the same ones."""
+    """Batch number i of this process. An item depends on its number alone, so a resumed run sees the same ones."""
 
-    def __init__(self, recipe: Recipe, sampler: PairSampler, pairs: int, rank: int, world: int) -> None:
-        self.recipe, self.sampler, self.pairs, self.rank, self.world = recipe, sampler, pairs, rank, world
+    def __init__(self, recipe: Recipe, sampler: Sampler, items: int, rank: int, world: int) -> None:
+        self.recipe, self.sampler, self.items, self.rank, self.world = recipe, sampler, items, rank, world
 
     def __getitem__(self, index: int) -> Batch:
-        first = (index * self.world + self.rank) * self.pairs
-        return self.recipe.batch([self.sampler[first + k] for k in range(self.pairs)])
+        first = (index * self.world + self.rank) * self.items
+        return self.recipe.batch([self.sampler[first + k] for k in range(self.items)])
 
 
 def train(
@@ -94,12 +93,13 @@ def train(
     try:
         from lightning_fabric import Fabric
         from lightning_fabric.strategies.ddp import DDPStrategy
+
+        from countenance.training.precision import precision_plugin
     except ImportError:
         raise DependencyMissing("lightning-fabric", "train", "training") from None
     strategy = DDPStrategy(find_unused_parameters=True) if devices > 1 else "auto"
-    fabric = Fabric(
-        accelerator=accelerator, devices=devices, strategy=strategy, precision=recipe.loop.precision
-    )
+    precision = precision_plugin(recipe.loop.precision, accelerator)
+    fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, plugins=[precision])
     fabric.launch()
     return _Run(fabric, recipe, data, run, init, report).go(max_minutes)
 
@@ -233,15 +233,11 @@ class _Run:
 
     def _batches(self, dataset: Dataset) -> Iterator[Batch]:
         loop, fabric = self.loop, self.fabric
-        pairs = loop.batch_size // 2 // loop.accumulate // fabric.world_size
-        if pairs < 1:
+        items = loop.batch_size // self.recipe.item_size // loop.accumulate // fabric.world_size
+        if items < 1:
             raise BadValue(f"batch_size {loop.batch_size} is too small for {fabric.world_size} devices")
-        dataset.load_all()
-        recipe = self.recipe
-        sampler = PairSampler(
-            dataset, recipe.radius, loop.seed, loop.augmentation, landmarks=recipe.landmarks
-        )
-        steps = _Steps(recipe, sampler, pairs, fabric.global_rank, fabric.world_size)
+        sampler = self.recipe.sampler(dataset)
+        steps = _Steps(self.recipe, sampler, items, fabric.global_rank, fabric.world_size)
         first, end = self.step * loop.accumulate, loop.steps * loop.accumulate
         loader = DataLoader(
             steps,

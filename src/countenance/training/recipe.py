@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from countenance.arrays import Image
 from countenance.data.dataset import Dataset
-from countenance.data.pairs import Augmentation, Pair
+from countenance.data.pairs import Augmentation
 from countenance.errors import BadValue
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -93,6 +93,14 @@ class Adversary(Protocol):
         ...
 
 
+class Sampler(Protocol):
+    """An endless sequence of training items, each given by its number alone."""
+
+    def __getitem__(self, index: int) -> Any:
+        """Item number ``index`` >= 0."""
+        ...
+
+
 class Recipe(Protocol):
     """A model's side of training."""
 
@@ -107,16 +115,15 @@ class Recipe(Protocol):
         ...
 
     @property
-    def radius(self) -> int:
-        """Of the motion descriptor."""
+    def item_size(self) -> int:
+        """Training samples that one item of :meth:`sampler` makes; a pair of frames makes two."""
         ...
 
-    @property
-    def landmarks(self) -> bool:
-        """Pairs must come with the tracker's landmarks."""
+    def sampler(self, dataset: Dataset) -> Sampler:
+        """Where training items come from."""
         ...
 
-    def batch(self, pairs: list[Pair]) -> Batch:
+    def batch(self, items: list[Any]) -> Batch:
         """What :meth:`losses` takes; made in the processes that load pairs."""
         ...
 

@@ -15,6 +15,7 @@ SPECS = (
         paper=_PAPER,
         crop_scale=1.2,
         redrives_video=True,
+        edits_shape=True,
     ),
     RendererSpec(
         name="gdpw",
@@ -22,5 +23,6 @@ SPECS = (
         motion_space="flame",
         licence="of the checkpoint and of FLAME",
         paper=_PAPER,
+        edits_shape=True,
     ),
 )

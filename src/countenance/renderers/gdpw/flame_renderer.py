@@ -43,6 +43,9 @@ class _Source:
 class FlameGDPWRenderer:
     """See :class:`countenance.renderers.renderer.Renderer`. The person's shape is kept, whoever drives (Sec. 4.2).
 
+    A motion's identity, where it has one, is the shape that is shown: the person's own after
+    :func:`countenance.motion.transfer.transfer`, another one to edit it (Sec. 4.4).
+
     Args:
         network: with its weights.
         model: FLAME with 100 identity and 50 expression coefficients.
@@ -75,13 +78,14 @@ class FlameGDPWRenderer:
     def render(self, avatar: PhotoAvatar, motion: Motion) -> Iterator[Image]:
         """Pictures of the crop; see :class:`~countenance.renderers.renderer.Renderer`."""
         self._expect(motion)
-        return (self._frame(avatar, values) for values in motion.values)
+        identity = avatar.motion.identity if motion.identity is None else motion.identity
+        return (self._frame(avatar, values, identity) for values in motion.values)
 
     @torch.inference_mode()
-    def _frame(self, avatar: PhotoAvatar, values: Floats) -> Image:
+    def _frame(self, avatar: PhotoAvatar, values: Floats, identity: Floats | None) -> Image:
         source = self._source(avatar)
         with stage("geometry"):
-            guidance = self._guidance(source.mesh, self._mesh(values, avatar))
+            guidance = self._guidance(source.mesh, self._mesh(values, identity))
         with stage("network"):
             decoded = self.network.decode(source.encoded, guidance)
         with stage("compositing"):
@@ -95,7 +99,7 @@ class FlameGDPWRenderer:
             size = self.network.config.size
             picture = torch.from_numpy(_resized(avatar.square, size)).to(self._device)
             planes = picture.permute(2, 0, 1)[None].float() / 255
-            mesh = self._mesh(avatar.motion.values[0], avatar)
+            mesh = self._mesh(avatar.motion.values[0], avatar.motion.identity)
             codes = self._guidance(mesh, mesh).source_codes
             self._prepared = _Source(avatar, planes, mesh, self.network.encode(planes, codes))
         return self._prepared
@@ -111,10 +115,9 @@ class FlameGDPWRenderer:
             displacement=config.uses_displacement,
         )
 
-    def _mesh(self, values: Floats, avatar: PhotoAvatar) -> Tensor:
-        """(1, V, 3) of the avatar's person in ``flame`` coefficients (65,): -1 to 1 over the crop, y down."""
+    def _mesh(self, values: Floats, identity: Floats | None) -> Tensor:
+        """(1, V, 3) of somebody in ``flame`` coefficients (65,): -1 to 1 over the crop, y down."""
         row = values[None].astype(np.float32)
-        identity = avatar.motion.identity
         if identity is None:
             identity = np.zeros(self._model.identity_size, np.float32)
         pose = full_pose(np.concatenate([row[:, _HEAD], row[:, _JAW]], 1), eyes=row[:, _EYES])

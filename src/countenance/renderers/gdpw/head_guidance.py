@@ -31,15 +31,18 @@ class HeadGuidance(NamedTuple):
     driving: Raster
 
 
-def guide(avatar: GeometricAvatar, coefficients: Floats, size: int) -> HeadGuidance:
+def guide(
+    avatar: GeometricAvatar, coefficients: Floats, size: int, shape: Floats | None = None
+) -> HeadGuidance:
     """Draw the guidance of one frame.
 
     Args:
         avatar: the person.
         coefficients: (58,) of ``arkit``.
         size: h = w of the patterns in px.
+        shape: (S,) values of the shape sliders, relative to the avatar's own shape; None for that shape.
     """
-    driven = drive(avatar, coefficients)
+    driven = drive(avatar, coefficients, shape)
     side = driven.picture.shape[0]
     small = cv2.resize(driven.field, (size, size), interpolation=cv2.INTER_AREA)
     displacement = np.asarray(small * (2 / side), np.float32)

@@ -17,7 +17,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from countenance.arrays import Image
 from countenance.data.dataset import Dataset
-from countenance.data.pairs import Augmentation, Pair
+from countenance.data.pairs import Augmentation, Pair, PairSampler
 from countenance.errors import BadValue
 from countenance.losses.adversarial import Kind, critic_loss, feature_matching_loss, generator_loss
 from countenance.losses.backbones import load_backbone
@@ -121,8 +121,7 @@ class GDPWRecipe:
     adversary: PatchAdversary | None = None
     matching_weight: float = 10.0
     spectral_norm: bool = False
-    radius: int = field(default=0, init=False)
-    landmarks: bool = field(default=True, init=False)
+    item_size: int = field(default=2, init=False)
 
     @property
     def name(self) -> str:
@@ -158,10 +157,15 @@ class GDPWRecipe:
         if self.spectral_norm:
             spectrally_normalised(network)
 
-    def batch(self, pairs: list[Pair]) -> Batch:
+    def sampler(self, dataset: Dataset) -> PairSampler:
+        """Pairs with the tracker's landmarks."""
+        dataset.load_all()
+        return PairSampler(dataset, 0, self.loop.seed, self.loop.augmentation, landmarks=True)
+
+    def batch(self, items: list[Pair]) -> Batch:
         """See :func:`countenance.renderers.gdpw.batches.head_batch`."""
         size = self.network.size // self.network.patch
-        return head_batch(pairs, size, flow=self.flow_weight > 0)
+        return head_batch(items, size, flow=self.flow_weight > 0)
 
     @cached_property
     def perceptual(self) -> tuple[PerceptualLoss, PerceptualLoss]:

@@ -17,6 +17,7 @@ from countenance.arrays import Floats, Image
 from countenance.errors import MotionSpaceMismatch, WeightsDamaged, WeightsMissing
 from countenance.face.flame import FlameModel, load_flame
 from countenance.face.rasterizer import Raster, interpolate
+from countenance.face.shape_sliders import shape_change
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
 from countenance.portrait.portrait import Portrait
@@ -105,12 +106,13 @@ class GDPWRenderer:
     def render(self, avatar: GeometricAvatar, motion: Motion) -> Iterator[Image]:
         """Pictures of the crop; see :class:`~countenance.renderers.renderer.Renderer`."""
         self._expect(motion)
-        return (self._frame(avatar, values, len(motion)) for values in motion.values)
+        shape = shape_change(motion, avatar.motion)
+        return (self._frame(avatar, values, shape, len(motion)) for values in motion.values)
 
-    def _frame(self, avatar: GeometricAvatar, values: Floats, count: int) -> Image:
+    def _frame(self, avatar: GeometricAvatar, values: Floats, shape: Floats | None, count: int) -> Image:
         config, source = self.config, self._source(avatar)
         with stage("geometry"), torch.inference_mode():
-            drawn = guide(avatar, values, config.size // config.patch)
+            drawn = guide(avatar, values, config.size // config.patch, shape)
             guidance = Guidance(
                 self._tensor(drawn.displacement) if config.uses_displacement else None,
                 self._drawn_codes(drawn.driving),

@@ -11,5 +11,6 @@ SPEC = RendererSpec(
     licence="MIT",
     crop_scale=1.4,
     redrives_video=True,
+    edits_shape=True,
 )
 SPECS = (SPEC,)

@@ -9,6 +9,7 @@ import numpy as np
 from countenance.arrays import Doubles, Floats
 from countenance.face.mediapipe_model import mediapipe_model, pose_weights
 from countenance.face.mediapipe_topology import FACE_OVAL, IRISES, VERTEX_COUNT
+from countenance.face.shape_sliders import shape_basis
 from countenance.motion.pose import rotation_matrix, scaled_rotation
 from countenance.motion.spaces import ARKIT
 from countenance.renderers.geometric.head_mesh import EYES, MOUTH, HeadMesh
@@ -68,7 +69,7 @@ class Deformed:
 
     Attributes:
         vertices: (V, 3) px of the crop.
-        rigid: (V, 3) where pose alone, without expression, would put them.
+        rigid: (V, 3) where pose and shape alone, without expression, would put them.
         displacement: (V, 2) source position minus driven position, px.
         mouth_overflow_px: (V,) at the mouth's rim, how far below the source's own mouth opening a vertex lies once
             the head's motion is taken out: there the source has nothing to show. 0 elsewhere.
@@ -110,16 +111,17 @@ class Deformation:
         self._down = pose.rotation[:2, 1] * (-1, 1) / np.linalg.norm(pose.rotation[:2, 1])
         self._own_closure = [_closure(self._own[b]) for b in _BLINKS]
 
-    def at(self, coefficients: Floats) -> Deformed:
+    def at(self, coefficients: Floats, shape: Floats | None = None) -> Deformed:
         """Pose the mesh.
 
         Args:
             coefficients: (58,) of ``arkit``.
+            shape: (S,) values of the shape sliders, relative to the source's own shape; None for that shape.
         """
         driven = np.asarray(coefficients, np.float64)
         pose = Pose.of(coefficients, self._side).calmed(self._pose)
         moved = np.tensordot(driven[:52] - self._own[:52], self._basis, 1)
-        rigid = pose.apply(self._shape_cm)
+        rigid = pose.apply(self._shape_cm if shape is None else self._shaped_cm(shape))
         expression_px = pose.scale_px_per_cm * (moved @ pose.rotation.T) * (1, -1, 1)
         vertices = rigid.copy()
         vertices[:VERTEX_COUNT] += expression_px
@@ -139,6 +141,11 @@ class Deformation:
             (gaze[0], gaze[1]),
             pose,
         )
+
+    def _shaped_cm(self, shape: Floats) -> Doubles:
+        """The head with sliders set; rings go with the face's outline, and :meth:`_surroundings` calms them."""
+        moved = np.tensordot(shape.astype(np.float64), shape_basis(), 1)
+        return np.asarray(self._shape_cm + moved[self._mesh.bearer], np.float64)
 
     def _close_eyes(self, vertices: Doubles, driven: Doubles) -> None:
         """Shut the lids as far as the blink score says, relative to how far the source's own says they are."""

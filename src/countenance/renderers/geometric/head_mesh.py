@@ -52,6 +52,8 @@ class HeadMesh:
         mouth_rim: likewise, chains of 11.
         follow: (R * 36,) how far a ring vertex follows the head, 0..1.
         pull: (R * 36,) how far it follows the expression of the outline vertex that it belongs to.
+        bearer: (V,) the vertex of the face that each vertex takes changes of shape from: itself, the one that a rim
+            copies, or the outline vertex that a ring vertex belongs to.
     """
 
     rest: Floats
@@ -62,6 +64,7 @@ class HeadMesh:
     mouth_rim: tuple[Indices, Indices]
     follow: Floats
     pull: Floats
+    bearer: Indices
 
     @property
     def rings(self) -> slice:
@@ -80,6 +83,7 @@ def build_head_mesh(landmarks_px: Floats, side: int) -> HeadMesh:
     rims: list[tuple[Indices, Indices]] = []
     rim_points: list[Floats] = []
     rim_triangles: list[Indices] = []
+    bearer = list(range(VERTEX_COUNT))
     start = VERTEX_COUNT
     for upper, lower in (*EYES, MOUTH):
         first = np.arange(start, start + len(upper), dtype=np.int32)
@@ -87,6 +91,7 @@ def build_head_mesh(landmarks_px: Floats, side: int) -> HeadMesh:
         start += 2 * len(upper)
         rims.append((first, second))
         rim_points += [face[list(upper)], face[list(lower)]]
+        bearer += [*upper, *lower]
         rim_triangles.append(_strip(first, second))
     ring_points, follow, pull = _rings(face, side)
     skin = _skin()
@@ -101,6 +106,7 @@ def build_head_mesh(landmarks_px: Floats, side: int) -> HeadMesh:
         mouth_rim=rims[2],
         follow=follow,
         pull=pull,
+        bearer=np.array(bearer + list(FACE_OVAL) * len(_RINGS), np.int32),
     )
 
 

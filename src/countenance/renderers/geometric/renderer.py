@@ -14,6 +14,7 @@ from cv2.typing import MatLike
 from countenance.arrays import Floats, Image, Mask
 from countenance.errors import MotionSpaceMismatch
 from countenance.face.rasterizer import interpolate, rasterize
+from countenance.face.shape_sliders import shape_change
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
 from countenance.renderers.geometric import SPEC
@@ -55,11 +56,12 @@ class GeometricRenderer:
         """Pictures of the crop; the avatar's own motion gives the source back, pixel for pixel."""
         if motion.space.name != SPEC.motion_space:
             raise MotionSpaceMismatch(motion.space.name, SPEC.motion_space, "the geometric renderer")
-        return (self._frame(avatar, values) for values in motion.values)
+        shape = shape_change(motion, avatar.motion)
+        return (self._frame(avatar, values, shape) for values in motion.values)
 
-    def _frame(self, avatar: GeometricAvatar, values: Floats) -> Image:
+    def _frame(self, avatar: GeometricAvatar, values: Floats, shape: Floats | None) -> Image:
         with stage("geometry"):
-            return drive(avatar, values).picture
+            return drive(avatar, values, shape).picture
 
 
 class Driven(NamedTuple):
@@ -76,15 +78,16 @@ class Driven(NamedTuple):
     mesh: Deformed
 
 
-def drive(avatar: GeometricAvatar, coefficients: Floats) -> Driven:
+def drive(avatar: GeometricAvatar, coefficients: Floats, shape: Floats | None = None) -> Driven:
     """Pose, warp and complete one frame.
 
     Args:
         avatar: the person.
         coefficients: (58,) of ``arkit``, relative to the avatar's crop.
+        shape: (S,) values of the shape sliders, relative to the avatar's own shape; None for that shape.
     """
     mesh, side = avatar.mesh, avatar.crop.side
-    deformed = avatar.deformation.at(coefficients)
+    deformed = avatar.deformation.at(coefficients, shape)
     raster = rasterize(deformed.vertices, mesh.triangles, (side, side), cull_back_faces=True)
     carried = np.column_stack([deformed.displacement, deformed.mouth_overflow_px])
     spread = interpolate(raster, carried)

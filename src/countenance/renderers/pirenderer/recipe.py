@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from countenance.arrays import Floats, Image
 from countenance.data.dataset import Dataset
-from countenance.data.pairs import Augmentation, Pair, as_batch
+from countenance.data.pairs import Augmentation, Pair, PairSampler, as_batch
 from countenance.errors import MotionSpaceMismatch
 from countenance.face.mediapipe_model import mediapipe_model
 from countenance.face.mediapipe_topology import REGIONS
@@ -73,18 +73,13 @@ class PIRendererRecipe:
     landmark_weight: float = 0.0
     imagined_weight: float = 0.0
     standardize: bool = False
-    landmarks: bool = field(default=False, init=False)
+    item_size: int = field(default=2, init=False)
 
     @property
     def name(self) -> str:
         """Model, and a digest of what must not change in a resumed run."""
         digest = sha256(repr(asdict(self.network)).encode()).hexdigest()[:8]
         return f"{MODEL}-{digest}"
-
-    @property
-    def radius(self) -> int:
-        """Of the motion descriptor."""
-        return self.network.radius
 
     def build(self, dataset: Dataset) -> PIRenderer:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
@@ -145,9 +140,14 @@ class PIRendererRecipe:
             terms["pixel"] = self.pixel_weight * (result - target).abs().mean()
         return Losses({**terms, "total": torch.stack(list(terms.values())).sum()})
 
-    def batch(self, pairs: list[Pair]) -> Batch:
+    def sampler(self, dataset: Dataset) -> PairSampler:
+        """Pairs with motion descriptors of the network's radius."""
+        dataset.load_all()
+        return PairSampler(dataset, self.network.radius, self.loop.seed, self.loop.augmentation)
+
+    def batch(self, items: list[Pair]) -> Batch:
         """Pairs as they are."""
-        return as_batch(pairs)
+        return as_batch(items)
 
     def sheet(self, network: nn.Module, batch: Batch) -> Image:
         """Rows of source, target, warped and final picture."""
