@@ -126,9 +126,7 @@ def driver_motion(
     if kind == "motion":
         return load_motion(path)
     if kind == "audio":
-        raise MediaUnreadable(
-            path, "it is sound without pictures", "give a video, a picture or a motion file"
-        )
+        raise MediaUnreadable(path, "it is sound without pictures", "let it speak with: countenance talk")
     return track(path, face=face, tracker=tracker, progress=progress)
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from countenance.audio.samples import RATE
 from countenance.errors import BadValue, DependencyMissing
 from countenance.speech import text as module
-from countenance.audio.samples import RATE
 from countenance.speech.text import LEAD_S, PAUSE, TAIL_S, Phoneme, SpokenText, speak
 from countenance.speech.visemes import viseme_motion, viseme_names
 

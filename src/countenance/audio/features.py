@@ -13,8 +13,8 @@ from functools import cache
 import numpy as np
 
 from countenance.arrays import Floats
-from countenance.errors import BadValue
 from countenance.audio.samples import RATE
+from countenance.errors import BadValue
 
 FPS = 25.0
 MELS = 40
@@ -27,7 +27,7 @@ _HOP = RATE // 100
 _WINDOW = 400  # 25 ms
 _FFT = 512
 _LOWEST_HZ, _HIGHEST_HZ = 80.0, 7_600.0
-_FLOOR_DB = -100.0
+_FLOOR_DB = -140.0  # far below what is quiet in a band of quiet speech
 _SILENT_DB = -60.0  # full scale is 0: below this nobody speaks
 _ACTIVE_DB = 30.0  # below the speech's level: pauses
 _QUIET_DB, _LOUD_DB = -40.0, 20.0  # relative to the usual spectrum: what features tell apart
@@ -112,9 +112,10 @@ def _spectra(blocks: Iterable[Floats]) -> tuple[Floats, Floats]:
         if not np.isfinite(block).all():
             raise BadValue("the sound holds NaN or infinity; decode it again")
         count += len(block)
-        waiting = np.concatenate([waiting, np.asarray(block, np.float32)])
-        if len(waiting) >= RATE:
-            waiting = _consumed(waiting, parts)
+        for start in range(0, len(block), RATE):  # spectra take many times the memory of their samples
+            waiting = np.concatenate([waiting, np.asarray(block[start : start + RATE], np.float32)])
+            if len(waiting) >= RATE:
+                waiting = _consumed(waiting, parts)
     if not count:
         raise BadValue("the sound is empty; record at least a moment of speech")
     frames = max(1, round(count / RATE * FPS))
@@ -128,6 +129,7 @@ def _spectra(blocks: Iterable[Floats]) -> tuple[Floats, Floats]:
 def _consumed(waiting: Floats, parts: list[tuple[Floats, Floats]]) -> Floats:
     """Adds the spectra that ``waiting`` is long enough for; returns what the next ones still need."""
     windows = np.lib.stride_tricks.sliding_window_view(waiting, _WINDOW)[::_HOP]
+    windows = windows - windows.mean(1, keepdims=True)  # cheap microphones add a constant
     spectrum = np.fft.rfft(windows * np.hanning(_WINDOW).astype(np.float32), _FFT)
     power = np.square(np.abs(spectrum)) / (_WINDOW / 2) ** 2
     mel = np.asarray(power @ _mel_filters(), np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -77,20 +78,43 @@ def _stereo(path: Path) -> Iterator[Floats]:
     with container:
         if not container.streams.audio:
             raise MediaUnreadable(path, "it has no sound", "give a recording of a voice")
-        stream = container.streams.audio[0]
-        resampler = av.AudioResampler(format="fltp", layout="stereo", rate=RATE)
-        due: int | None = None  # samples still to leave out, or (negative) to put in as silence
-        for frame in _decoded(container, stream, path):
-            if due is None:
-                due = _late(container, frame)
-                if due < 0:
-                    yield np.zeros((2, -due), np.float32)
-                    due = 0
-            for block in resampler.resample(frame):
-                samples = np.asarray(block.to_ndarray(), np.float32)
-                taken, due = samples[:, due:], max(0, due - samples.shape[1])
-                if taken.shape[1]:
-                    yield np.nan_to_num(taken, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1)
+        frames = _decoded(container, container.streams.audio[0], path)
+        first = next(frames, None)
+        if first is None:
+            return
+        late = _late(container, first)
+        if late < 0:
+            yield np.zeros((2, -late), np.float32)
+        due = max(0, late)  # samples still to leave out
+        for samples in _resampled(chain([first], frames), path):
+            taken, due = samples[:, due:], max(0, due - samples.shape[1])
+            if taken.shape[1]:
+                yield np.nan_to_num(taken, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1)
+
+
+def _resampled(frames: Iterator[Any], path: Path) -> Iterator[Floats]:
+    """(2, N) blocks; joined files may change rate and channels on the way."""
+    resampler: Any = None
+    kind: object = None
+    for frame in chain(frames, [None]):
+        blocks: list[Any] = []
+        try:
+            if resampler and (frame is None or _kind(frame) != kind):
+                blocks += resampler.resample(None)
+                resampler = None
+            if frame is not None:
+                layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
+                resampler, kind = resampler or av.AudioResampler("fltp", layout, RATE), _kind(frame)
+                blocks += resampler.resample(frame)
+        except (av.FFmpegError, ValueError) as error:
+            raise MediaUnreadable(path, "its channels can't be mixed", "export it in stereo") from error
+        for block in blocks:
+            if block is not None:  # what is left over where there was nothing to convert
+                yield np.broadcast_to(np.asarray(block.to_ndarray(), np.float32), (2, block.samples))
+
+
+def _kind(frame: Any) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _decoded(container: Any, stream: Any, path: Path) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Models:
-    """List the renderers, what drives them and their licence."""
+    """List the renderers and the models that turn speech into motion, with motion space and licence."""
 
     json: bool = False
     """Print as JSON."""
@@ -16,6 +16,7 @@ class Models:
     def run(self) -> dict[str, Any]:
         """Do it; returns the summary."""
         from countenance.renderers.catalogue import default_renderer, renderer_specs
+        from countenance.speech.catalogue import DEFAULT, speech_specs
 
         specs, default = list(renderer_specs()), default_renderer()
         lines = [
@@ -23,4 +24,16 @@ class Models:
             f"motion space {spec.motion_space}; licence {spec.licence}"
             for spec in specs
         ]
-        return {"models": [asdict(spec) for spec in specs], "default": default, "text": "\n".join(lines)}
+        voices = list(speech_specs())
+        lines.append("for talk --voice-model:")
+        lines += [
+            f"{spec.name}{' (default)' if spec.name == DEFAULT else ''}: {spec.summary}; "
+            f"motion space {spec.motion_space}; licence {spec.licence}"
+            for spec in voices
+        ]
+        return {
+            "models": [asdict(spec) for spec in specs],
+            "default": default,
+            "voice_models": [asdict(spec) for spec in voices],
+            "text": "\n".join(lines),
+        }

@@ -33,8 +33,8 @@ class Talk:
     """
 
     inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """A photo, then a recording of speech (or a video with sound); without the recording if --text is given, and without
-    the photo if the output is a motion file."""
+    """A photo, then a recording of speech (or a video with sound); without the recording if --text is given, without the
+    photo if the output is a motion file."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """.mp4, .mov, .mkv, .webm, .gif, a folder for PNG frames; or motion: .npz, .csv (Live Link Face)."""
     text: str | None = None

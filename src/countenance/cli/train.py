@@ -56,6 +56,8 @@ class Train:
     """Parts that a batch is computed in, to save memory."""
     backbone: Literal["vgg19", "efficientnet-lite0"] | None = None
     """Of the perceptual losses, if other than the preset's."""
+    frames: int | None = None
+    """Length of the sequences that speech models are trained on, if other than the preset's."""
     seed: int | None = None
     """Of weights and pairs."""
     devices: int = 1
@@ -99,11 +101,11 @@ class Train:
         names = ("steps", "batch_size", "learning_rate", "precision", "accumulate", "seed")
         changed = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         recipe = replace(recipe, loop=replace(recipe.loop, **changed))
-        if self.backbone is None:
-            return recipe
-        if not hasattr(recipe, "backbone"):
-            raise BadValue(f"{self.model} has no perceptual losses; leave --backbone out")
-        return replace(recipe, backbone=self.backbone)
+        own = {"backbone": self.backbone, "frames": self.frames}
+        for name, value in own.items():
+            if value is not None and not hasattr(recipe, name):
+                raise BadValue(f"{self.model} has no {name}; leave --{name} out")
+        return replace(recipe, **{name: value for name, value in own.items() if value is not None})
 
 
 def _line(step: int, figures: dict[str, float]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from countenance.arrays import Floats
-from countenance.audio.features import FPS, MELS, SPECTRA, WIDTH
+from countenance.audio.features import FPS, MELS, WIDTH
 from countenance.audio.samples import RATE
 from countenance.data.speech_clips import SpokenClip
 from countenance.errors import BadValue

@@ -6,22 +6,27 @@ lips moved by the default face model. So the figures are those of the motion, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from countenance.arrays import Doubles, Floats
-from countenance.audio.features import SpeechFeatures, speech_features
+from countenance.audio.features import FPS, SpeechFeatures, speech_features
 from countenance.audio.samples import read_samples
-from countenance.evaluation.tracked_clip import tracked_clip
+from countenance.errors import NoFaceFound
 from countenance.face.mediapipe_model import mediapipe_model, pose_weights
 from countenance.face.mediapipe_topology import INNER_LIPS_LOWER, INNER_LIPS_UPPER, REGIONS
 from countenance.face.procrustes import similarity
+from countenance.media.video import VideoReader
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
-from countenance.trackers.tracker import Tracker
+from countenance.portrait.crop import Crop
+from countenance.speech.performance import laid_onto
+from countenance.trackers.tracker import Face, Tracker
 
 Speaker = Callable[[SpeechFeatures, Motion], Motion]
 """Features and the portrait's own motion (one frame) -> its motion while it says that."""
@@ -31,6 +36,11 @@ _INNER: tuple[tuple[int, ...], ...] = (INNER_LIPS_UPPER, INNER_LIPS_LOWER)
 _MIDDLE = slice(3, 8)  # of the inner lips' chains: without the corners, which hardly part
 _FACE = (10, 152)  # top of the forehead and tip of the chin
 _SHAPES = 52
+_STILL = 1e-6  # spread below which nothing moves
+
+LOUDNESS_GAIN = 0.12
+LOUDNESS_FRAMES = 3
+"""Least squares over our training clips: `python benchmarks/talking.py --fit-gain FOLDER`."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +51,13 @@ class TalkScores:
         lip_distance_percent: LMD: distance of lip landmarks to the truth, in percent of the face's height.
         opening_correlation: of the inner lips' distance with the truth's, over time; 0 for lips that do not move.
         jaw_correlation: of ``jawOpen`` with the tracked one.
+        movement: how far the mouth opens and closes: spread of the inner lips' distance over the truth's.
     """
 
     lip_distance_percent: float
     opening_correlation: float
     jaw_correlation: float
+    movement: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,39 +67,75 @@ class FilmedSpeech:
     Attributes:
         name: of the file.
         features: of its sound.
-        motion: (T, 58) as tracked.
+        frames: (T,) numbers of the frames with a face.
+        motion: (T, 58) as tracked, relative to the crop that a portrait of the first of them has.
         lips: (T, L, 2) lip landmarks in cm of the head frame.
         neutral: (478, 3) the person's face at rest, as far as the first frame tells, in cm.
     """
 
     name: str
     features: SpeechFeatures
+    frames: NDArray[np.intp]
     motion: Motion
     lips: Doubles
     neutral: Doubles
 
 
-def filmed_speech(clip: Path, tracker: Tracker, fps: float = 25.0) -> FilmedSpeech:
-    """Track a clip and hear it.
+def filmed_speech(clip: Path, tracker: Tracker) -> FilmedSpeech:
+    """Track a clip frame by frame, so that no frame knows of its neighbours, and hear it.
 
     Args:
         clip: a video of one person who speaks.
         tracker: of ``arkit``.
-        fps: of the clip.
 
     Raises:
         NoFaceFound: in no frame.
         MediaUnreadable: no sound.
     """
     features = speech_features(read_samples(clip))
-    faces = tracked_clip(clip, tracker).faces
-    values = np.stack([face.coefficients for face in faces])
-    motion = Motion(values, ARKIT, fps)
+    with VideoReader(clip) as video:
+        found = [next(iter(tracker.faces(frame.image)), None) for frame in video.frames()]
+        fps = video.fps
+    return speech_of_faces(clip.name, features, found, fps, tracker)
+
+
+def speech_of_faces(
+    name: str, features: SpeechFeatures, found: Sequence[Face | None], fps: float, tracker: Tracker
+) -> FilmedSpeech:
+    """See :func:`filmed_speech`, of a clip that was tracked already.
+
+    Args:
+        name: of the clip.
+        features: of its sound.
+        found: the face of each frame, None where none was seen.
+        fps: frames a second.
+        tracker: that found them.
+
+    Raises:
+        NoFaceFound: in no frame.
+    """
+    frames = np.array([i for i, face in enumerate(found) if face is not None], np.intp)
+    faces = [face for face in found if face is not None]
+    if not faces:
+        raise NoFaceFound(name)
+    motion = tracker.motion(np.stack([f.coefficients for f in faces]), Crop.around(faces[0].box_px), fps)
     model = mediapipe_model()
     upright = [face.landmarks_px * np.array([1, -1, 1]) for face in faces]
     steadied = np.stack([_steadied(points, model.mean) for points in upright])
-    neutral = steadied[0] - np.tensordot(values[0, :_SHAPES], model.expression_basis, 1)
-    return FilmedSpeech(clip.name, features, motion, steadied[:, _LIPS, :2], neutral)
+    neutral = steadied[0] - np.tensordot(motion.values[0, :_SHAPES], model.expression_basis, 1)
+    return FilmedSpeech(name, features, frames, motion, steadied[:, _LIPS, :2], neutral)
+
+
+def known_speech(name: str, features: SpeechFeatures, motion: Motion) -> FilmedSpeech:
+    """The default face as if it had been filmed while it made a motion.
+
+    Args:
+        name: of it.
+        features: of what it says.
+        motion: (T, 58) of ``arkit``.
+    """
+    neutral = mediapipe_model().mean.astype(np.float64)
+    return FilmedSpeech(name, features, np.arange(len(motion)), motion, lips_of(motion, neutral), neutral)
 
 
 def talking(filmed: FilmedSpeech, speakers: Mapping[str, Speaker]) -> dict[str, TalkScores]:
@@ -95,24 +143,30 @@ def talking(filmed: FilmedSpeech, speakers: Mapping[str, Speaker]) -> dict[str, 
     return {name: _scores(filmed, speaker) for name, speaker in speakers.items()}
 
 
-def mean_talk_scores(scores: list[TalkScores]) -> TalkScores:
+def mean_talk_scores(scores: Sequence[TalkScores]) -> TalkScores:
     """Field by field."""
     return TalkScores(*(float(np.mean([getattr(s, f.name) for s in scores])) for f in fields(TalkScores)))
 
 
+def held_lips(features: SpeechFeatures, own: Motion) -> Motion:
+    """Baseline: the portrait as it is."""
+    return Motion(np.repeat(own.values[:1], len(features), 0), ARKIT, FPS)
+
+
 def closed_mouth(features: SpeechFeatures, own: Motion) -> Motion:
-    """Baseline (a): lips at rest."""
-    values = np.repeat(own.values, len(features), 0)
-    values[:, ARKIT.region_indices("lips")] = 0
-    return Motion(values, ARKIT, 25.0)
+    """Baseline: the portrait with its mouth shut."""
+    return laid_onto(Motion.neutral(ARKIT, len(features), FPS), own)
 
 
 def loudness_jaw(features: SpeechFeatures, own: Motion) -> Motion:
-    """Baseline (b): the louder, the wider open; the gain fits our training clips best (see benchmarks/talking.py)."""
-    values = closed_mouth(features, own).values.copy()
-    loudness = np.convolve(features.loudness, np.ones(3) / 3, "same")
-    values[:, ARKIT.index("jawOpen")] = 0.12 * loudness
-    return Motion(values, ARKIT, 25.0)
+    """Baseline: the louder, the wider open."""
+    jaw = LOUDNESS_GAIN * smoothed_loudness(features)
+    return laid_onto(Motion.neutral(ARKIT, len(features), FPS).set(jawOpen=jaw), own)
+
+
+def smoothed_loudness(features: SpeechFeatures, frames: int = LOUDNESS_FRAMES) -> Floats:
+    """(T,) mean loudness of so many frames around each."""
+    return np.asarray(uniform_filter1d(features.loudness, frames, mode="nearest"), np.float32)
 
 
 def lip_opening(lips: Doubles) -> Doubles:
@@ -128,15 +182,22 @@ def lips_of(motion: Motion, neutral: Doubles) -> Doubles:
     return neutral[_LIPS, :2] + np.tensordot(motion.values[:, :_SHAPES].astype(np.float64), basis, 1)
 
 
+def face_height(neutral: Doubles) -> float:
+    """From the top of the forehead to the tip of the chin of a face (478, 3), in its unit."""
+    return float(np.linalg.norm(neutral[_FACE[0]] - neutral[_FACE[1]]))
+
+
 def _scores(filmed: FilmedSpeech, speaker: Speaker) -> TalkScores:
     said = speaker(filmed.features, filmed.motion[0]).resample(filmed.motion.fps)
-    count = min(len(said), len(filmed.motion))
-    lips, truth = lips_of(said[:count], filmed.neutral), filmed.lips[:count]
-    height = float(np.linalg.norm(filmed.neutral[_FACE[0]] - filmed.neutral[_FACE[1]]))
+    heard = filmed.frames < len(said)  # pictures may outlast the sound
+    said = Motion(said.values[filmed.frames[heard]], said.space, said.fps)
+    lips, truth = lips_of(said, filmed.neutral), filmed.lips[heard]
+    opening, true_opening = lip_opening(lips), lip_opening(truth)
     return TalkScores(
-        float(100 * np.linalg.norm(lips - truth, axis=2).mean() / height),
-        _correlation(lip_opening(lips), lip_opening(truth)),
-        _correlation(said["jawOpen"][:count], filmed.motion["jawOpen"][:count]),
+        float(100 * np.linalg.norm(lips - truth, axis=2).mean() / face_height(filmed.neutral)),
+        _correlation(opening, true_opening),
+        _correlation(said["jawOpen"], filmed.motion["jawOpen"][heard]),
+        float(opening.std() / max(true_opening.std(), _STILL)),
     )
 
 
@@ -147,6 +208,6 @@ def _steadied(points: Doubles, mean: Floats) -> Doubles:
 
 
 def _correlation(one: Doubles | Floats, other: Doubles | Floats) -> float:
-    if one.std() < 1e-6 or other.std() < 1e-6:
+    if one.std() < _STILL or other.std() < _STILL:
         return 0.0
     return float(np.corrcoef(one, other)[0, 1])

@@ -9,7 +9,9 @@ from countenance.errors import BadValue
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
 
-_EVERY_S = 3.8  # median of the pauses between blinks while speaking (Bentivoglio et al. 1997: 26 a minute, less at rest)
+_EVERY_S = (
+    3.8  # median pause: between the 26 blinks a minute of talk and the 17 of rest (Bentivoglio et al. 1997)
+)
 _SPREAD = 0.5  # of their logarithm
 _CLOSING_S, _SHUT_S, _OPENING_S = 0.08, 0.04, 0.16
 _BLINK = 0.4  # of eyeBlink: above it the eye is shut

@@ -17,7 +17,7 @@ from countenance.speech.flow.config import FlowConfig
 Memory: TypeAlias = tuple[Tensor, Tensor] | None
 """Hidden state of an LSTM: h and c, each (1, B, hidden); None before the first frame."""
 
-_LEAST_SCALE = 0.3  # of a coupling: bounded below, so that the inverse can't explode on rare conditions
+LEAST_SCALE = 0.3  # of a coupling: bounded below, so that the inverse can't explode on rare conditions
 
 
 class ActNorm(nn.Module):
@@ -113,10 +113,10 @@ class AffineCoupling(nn.Module):
         return torch.cat([(first - shift) / scale, second], -1), memory
 
     def _affine(self, second: Tensor, condition: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Memory]:
-        """Scales in (_LEAST_SCALE, 2 - _LEAST_SCALE), 1 for an untrained network."""
+        """Scales in (LEAST_SCALE, 2 - LEAST_SCALE), 1 for an untrained network."""
         seen, memory = self.lstm(torch.cat([second, condition], -1), memory)
         raw, shift = self.affine(seen).chunk(2, -1)
-        return _LEAST_SCALE + 2 * (1 - _LEAST_SCALE) * torch.sigmoid(raw), shift, memory
+        return LEAST_SCALE + 2 * (1 - LEAST_SCALE) * torch.sigmoid(raw), shift, memory
 
 
 class FlowStep(nn.Module):

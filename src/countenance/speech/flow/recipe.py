@@ -49,7 +49,7 @@ class TalkFlowRecipe:
     frames: int = 100
     sound: SoundAugmentation | None = None
     blur: float = 0.05
-    loss: ExpressionLoss = ExpressionLoss()
+    loss: ExpressionLoss = field(default_factory=ExpressionLoss)
     item_size: int = field(default=1, init=False)
     adversary: None = field(default=None, init=False)
 

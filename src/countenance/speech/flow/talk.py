@@ -13,7 +13,7 @@ from countenance.speech.flow.network import ConditionalFlow, Memory, previous, w
 from countenance.speech.sound_encoder import LogMelEncoder
 
 _HEADS = 4
-_FARTHEST = 4.0  # spreads from the mean: a sample beyond is held there, so that the next one can come back
+FARTHEST = 4.0  # spreads from the mean: a sample beyond is held there, so that the next one can come back
 
 
 class Moved(NamedTuple):
@@ -188,6 +188,6 @@ class TalkFlow(nn.Module):
             if flow.config.initial:
                 parts.append(now.initial[:, None])
             frame, now.memories = flow.inverse(drawn, torch.cat(parts, -1), now.memories)
-            now.recent = torch.cat([now.recent[:, 1:], frame.clamp(-_FARTHEST, _FARTHEST)], 1)
+            now.recent = torch.cat([now.recent[:, 1:], frame.clamp(-FARTHEST, FARTHEST)], 1)
             frames.append(now.recent[:, -1:])
         return Moved(frames[0] + heard.likeliest, frames[1])

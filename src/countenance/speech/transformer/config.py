@@ -9,18 +9,18 @@ from countenance.audio.features import WIDTH
 from countenance.errors import BadValue
 
 Hearing = Literal["log-mel", "wav2vec2"]
-WAV2VEC_WIDTHS = {"base": 768, "large": 1024}
 
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """Everything that decides the shapes of the weights. The defaults are the published network.
+    """Everything that decides the shapes of the weights. The defaults are the published network but for ``style``.
 
     Attributes:
         hearing: what the encoder takes: wav2vec 2.0 (paper), or our features through a few convolutions.
         space: motion space of the result.
         outputs: coefficients that are predicted: the expression, without pose.
-        style: numbers that say who speaks.
+        style: numbers that say who speaks. The paper takes 80 identity coefficients; motion has none, so the recipe
+            gives the person's mean expression, as many numbers as ``outputs``.
         width: of decoder and encoder blocks.
         heads: of the decoder's attention.
         layers: N_d, decoder blocks.
@@ -36,7 +36,7 @@ class TransformerConfig:
     hearing: Hearing = "wav2vec2"
     space: str = "bfm"
     outputs: int = 64
-    style: int = 80
+    style: int = 64
     width: int = 1024
     heads: int = 4
     layers: int = 1

@@ -16,6 +16,7 @@ from countenance.errors import BadValue, WeightsMissing
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import get_space
 from countenance.speech.driver import SpeechSpec, stretches
+from countenance.speech.threads import one_thread
 from countenance.speech.transformer import SPECS
 from countenance.speech.transformer.config import TransformerConfig
 from countenance.speech.transformer.network import ContextualTransformer, DecoderState
@@ -66,7 +67,7 @@ class TransformerDriver:
         network = self.network
         space = get_space(network.config.space)
         values = np.tile(space.neutral, (len(features), 1))
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread():
             if style is None:
                 given = torch.zeros(1, network.config.style, device=self._device)
             else:

@@ -129,7 +129,7 @@ class ContextualTransformer(nn.Module):
         now = torch.tensor([state.frame], device=x.device)
         x = self.dropout(x + periodic_positions(now, x.shape[-1], self.config.period))[:, None]
         for number, block in enumerate(self.decoder):
-            past = state.past[number] if state.past else None
+            past = state.past[number] if number < len(state.past) else None
             length = 1 + (past[0].shape[2] if past else 0)
             bias = self._bias(now, torch.arange(state.frame + 1 - length, state.frame + 1, device=x.device))
             x, cache = block(x, sound[:, None], past, bias)

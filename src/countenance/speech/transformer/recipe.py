@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class TransformerRecipe:
     frames: int = 100
     sound: SoundAugmentation | None = None
     spoken_share: float = 0.0
-    loss: ExpressionLoss = ExpressionLoss()
+    loss: ExpressionLoss = field(default_factory=ExpressionLoss)
     no_style: float = 0.0
     item_size: int = field(default=1, init=False)
     adversary: None = field(default=None, init=False)
@@ -73,7 +73,7 @@ class TransformerRecipe:
         if self.network.hearing == "wav2vec2":
             state = pretrained_encoder()
             fill(network.encoder.model, state, Path("wav2vec 2.0"))  # type: ignore[arg-type]
-            network.encoder.model.feature_extractor.requires_grad_(False)  # type: ignore[union-attr]
+            network.encoder.model.freeze_feature_encoder()  # type: ignore[union-attr, operator]
         return network
 
     def constrain(self, network: nn.Module) -> None:
@@ -162,11 +162,6 @@ def lite() -> TransformerRecipe:
         loss=ExpressionLoss(lips_weight=8.0, offset_weight=0.1),
         no_style=0.5,
     )
-
-
-def with_context(frames: int) -> TransformerRecipe:
-    """The lite recipe with sequences of k frames, for the comparison of Supp. Tab. 1."""
-    return replace(lite(), frames=frames)
 
 
 def debug() -> TransformerRecipe:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,13 @@ from countenance.audio.samples import RATE
 from countenance.errors import DependencyMissing, WeightsDamaged, WeightsMissing
 from countenance.speech.transformer.config import TransformerConfig
 from countenance.weights.assets import assets_folder
+from countenance.weights.torch_files import load_torch_file
 
 FOLDER = "wav2vec2-large-960h"
 SOURCE = "huggingface.co/facebook/wav2vec2-large-960h (Apache-2.0)"
-_FILES = ("config.json", "model.safetensors")
+_SAFE, _PICKLED = "model.safetensors", "pytorch_model.bin"
+_NORMED = re.compile(r"(pos_conv_embed\.conv)\.weight_([gv])$")
+_NEWER = {"g": "original0", "v": "original1"}
 
 
 class Wav2VecEncoder(nn.Module):
@@ -25,6 +30,11 @@ class Wav2VecEncoder(nn.Module):
 
     Its convolutions give 50 features a second. They are interpolated to the video's rate before the transformer, end
     points kept. The names of its weights are those of ``transformers.Wav2Vec2Model``.
+
+    All but the sizes is as in facebook/wav2vec2-large-960h (Baevski et al. 2020): group norm after the first
+    convolution, convolutions without bias, layer norm after each block. With the published sizes, 1024 wide, 24
+    blocks, 16 heads and 4096 in between, it is that network. facebook/wav2vec2-base-960h, on which FaceFormer is
+    built, is the same with 768, 12, 12 and 3072. Nothing is masked in training.
 
     Args:
         config: of the whole network.
@@ -46,18 +56,28 @@ class Wav2VecEncoder(nn.Module):
                 num_hidden_layers=config.encoder_layers,
                 num_attention_heads=config.encoder_heads,
                 intermediate_size=4 * config.audio_width,
+                feat_extract_norm="group",
+                conv_bias=False,
+                do_stable_layer_norm=False,
                 apply_spec_augment=False,
+                mask_time_prob=0.0,
+                mask_feature_prob=0.0,
             )
         )
 
     def forward(self, samples: Tensor) -> Tensor:
-        """(B, N) in [-1, 1] at 16 kHz -> (B, T, audio_width), T = N / 640 at 25 frames a second."""
-        spread = samples.std(1, keepdim=True).clamp(min=1e-7)
-        heard = self.model.feature_extractor((samples - samples.mean(1, keepdim=True)) / spread)
+        """(B, N) in [-1, 1] at 16 kHz -> (B, T, audio_width), T = N / 640 at 25 frames a second times per_frame."""
+        heard = self.model.feature_extractor(levelled(samples))
         count = max(1, round(samples.shape[1] / RATE * self.rate))
         features = at_video_rate(heard.transpose(1, 2), count)
         projected, _ = self.model.feature_projection(features)
         return self.model.encoder(projected).last_hidden_state  # type: ignore[no-any-return]
+
+
+def levelled(samples: Tensor) -> Tensor:
+    """(B, N) -> mean 0 and spread 1, as ``transformers.Wav2Vec2FeatureExtractor`` does it; near silence stays quiet."""
+    variance, mean = torch.var_mean(samples, 1, correction=0, keepdim=True)
+    return (samples - mean) / (variance + 1e-7).sqrt()
 
 
 def at_video_rate(features: Tensor, count: int) -> Tensor:
@@ -72,28 +92,45 @@ def published_length(features: int, rate_in: float, rate_out: float) -> int:
 
 
 def pretrained_encoder(folder: Path | None = None) -> dict[str, Tensor]:
-    """State of ``transformers.Wav2Vec2Model`` from the published files.
+    """Weights for ``Wav2VecEncoder.model`` from the published file, with or without the layers that read letters.
 
     Args:
-        folder: holds config.json and model.safetensors; in the assets' folder by default.
+        folder: holds model.safetensors or pytorch_model.bin; in the assets' folder by default.
 
     Raises:
         WeightsMissing: with where to get them.
         WeightsDamaged: they can't be read.
     """
     folder = folder or assets_folder() / FOLDER
-    for name in _FILES:
-        if not (folder / name).is_file():
-            raise WeightsMissing(FOLDER, f"get {name} from {SOURCE} and save it as {folder / name}")
+    if (folder / _SAFE).is_file():
+        state = _safetensors(folder / _SAFE)
+    elif (folder / _PICKLED).is_file():
+        state = load_torch_file(folder / _PICKLED)
+    else:
+        fix = f"get {_SAFE} (or {_PICKLED}) from {SOURCE} and save it in {folder}"
+        raise WeightsMissing(FOLDER, fix)
+    inner = {n.removeprefix("wav2vec2."): t for n, t in state.items() if not n.startswith("lm_head.")}
+    return renamed_encoder(inner)
+
+
+def renamed_encoder(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state of ``Wav2Vec2Model`` in the names of today's PyTorch, float32.
+
+    The weight norm of the positional convolution has other names in older files: ``weight_g`` and ``weight_v``. The
+    vector that stands for what is masked is dropped, since nothing is.
+    """
+    return {
+        _NORMED.sub(lambda m: f"{m[1]}.parametrizations.weight.{_NEWER[m[2]]}", name): tensor.float()
+        for name, tensor in state.items()
+        if name != "masked_spec_embed"
+    }
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        tensors = load_file(folder / "model.safetensors")
+        return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise WeightsDamaged(folder / "model.safetensors", str(error)) from error
-    return {
-        name.removeprefix("wav2vec2."): tensor.to(torch.float32)
-        for name, tensor in tensors.items()
-        if not name.startswith("lm_head.")
-    }
+        raise WeightsDamaged(path, str(error)) from error
