@@ -18,6 +18,7 @@ from countenance.errors import MediaUnreadable
 RATE = 16_000
 """Samples a second of everything that speech models read."""
 
+_SHORTEST_GAP_S, _LONGEST_GAP_S = 0.015, 60.0  # longer ones are wrong times, shorter ones are rounding
 _CANCELLED = 0.1  # of the channels' own power: below this share the mix has lost what they say
 
 
@@ -93,44 +94,56 @@ def _stereo(path: Path) -> Iterator[Floats]:
 
 
 def _resampled(frames: Iterator[Any], path: Path) -> Iterator[Floats]:
-    """(2, N) blocks; joined files may change rate and channels on the way."""
+    """(2, N) blocks. Joined files may change rate and channels on the way; what is missing between is silence."""
     resampler: Any = None
-    kind: object = None
+    before: Any = None
     for frame in chain(frames, [None]):
         blocks: list[Any] = []
         try:
-            if resampler and (frame is None or _kind(frame) != kind):
+            if resampler and (frame is None or _kind(frame) != _kind(before)):
                 blocks += resampler.resample(None)
                 resampler = None
             if frame is not None:
                 layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
-                resampler, kind = resampler or av.AudioResampler("fltp", layout, RATE), _kind(frame)
+                resampler = resampler or av.AudioResampler("fltp", layout, RATE)
                 blocks += resampler.resample(frame)
         except (av.FFmpegError, ValueError) as error:
             raise MediaUnreadable(path, "its channels can't be mixed", "export it in stereo") from error
+        if missing := _missing(before, frame):
+            yield np.zeros((2, missing), np.float32)
         for block in blocks:
             if block is not None:  # what is left over where there was nothing to convert
                 yield np.broadcast_to(np.asarray(block.to_ndarray(), np.float32), (2, block.samples))
+        before = frame
 
 
 def _kind(frame: Any) -> tuple[str, str, int]:
     return frame.format.name, frame.layout.name, frame.sample_rate
 
 
+def _missing(before: Any, frame: Any) -> int:
+    """Samples that the file lacks between two frames."""
+    if before is None or frame is None or before.time is None or frame.time is None:
+        return 0
+    gap_s = frame.time - before.time - before.samples / before.sample_rate
+    return round(gap_s * RATE) if _SHORTEST_GAP_S < gap_s < _LONGEST_GAP_S else 0
+
+
 def _decoded(container: Any, stream: Any, path: Path) -> Iterator[Any]:
-    """Frames up to the first that is damaged."""
-    first = True
-    frames = container.decode(stream)
+    """Frames, without those that are damaged."""
+    seen, damage = False, None
+    packets = container.demux(stream)
     while True:
         try:
-            yield next(frames)
+            for frame in next(packets).decode():
+                seen = True
+                yield frame
         except StopIteration:
-            return
+            break
         except (av.FFmpegError, OSError, ValueError) as error:
-            if first:
-                raise MediaUnreadable(path, "its sound can't be decoded", "export it again") from error
-            return
-        first = False
+            damage = error
+    if damage and not seen:
+        raise MediaUnreadable(path, "its sound can't be decoded", "export it again") from damage
 
 
 def _late(container: Any, frame: Any) -> int:

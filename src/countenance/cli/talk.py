@@ -13,7 +13,6 @@ import tyro
 
 if TYPE_CHECKING:
     from countenance.motion.sequence import Motion
-    from countenance.speech.performance import Performer
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,12 @@ class Talk:
       countenance talk me.jpg speech.mp3 -o out.mp4 --seed 7 --emotion smile
       countenance talk me.jpg speech.wav -o out.mp4 --count 3          # out_1.mp4, out_2.mp4, out_3.mp4
       countenance talk me.jpg --text "Good morning, everybody." -o out.mp4
-      countenance talk me.jpg speech.wav -o out.mp4 --pose none --pose-from nodding.mp4
+      countenance talk me.jpg speech.wav -o out.mp4 --pose-from nodding.mp4
       countenance talk speech.wav -o speech.csv                        # Live Link Face, for your own rig
     """
 
     inputs: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """A photo, then a recording of speech (or a video with sound); without the recording if --text is given, without the
-    photo if the output is a motion file."""
+    """A photo, then a recording of speech or a video with sound. With --text no recording; for motion no photo."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """.mp4, .mov, .mkv, .webm, .gif, a folder for PNG frames; or motion: .npz, .csv (Live Link Face)."""
     text: str | None = None
@@ -154,9 +152,7 @@ class Talk:
         own = Motion.neutral(ARKIT, 1, 25.0)
         if portrait is not None:
             own = load_portrait(self._needed(portrait), face=self.face).motion
-        performer = self._performer(sound)
-        for k, path in enumerate(outputs):
-            motion = self._performed(performer, own, k)
+        for path, motion in zip(outputs, self._performances(sound, own), strict=True):
             save_motion(path, motion)
         return len(motion)
 
@@ -174,11 +170,9 @@ class Talk:
         renderer = load_renderer(self.model)
         tracker = tracker_for(renderer.spec.motion_space)
         portrait = load_portrait(photo, face=self.face, crop_scale=renderer.spec.crop_scale, tracker=tracker)
-        performer = self._performer(sound)
         square = Crop.around(portrait.box_px) if self.crop else None
         written = 0
-        for k, path in enumerate(outputs):
-            motion = self._performed(performer, portrait.motion, k)
+        for path, motion in zip(outputs, self._performances(sound, portrait.motion), strict=True):
             frames = bar(animate(portrait, motion, renderer), f"rendering {path.name}", len(motion))
             has_sound = path.suffix.lower() not in ("", ".gif")
             written = write_video(
@@ -191,28 +185,26 @@ class Talk:
             )
         return written
 
-    def _performer(self, sound: Path) -> Performer:
-        from countenance.speech.performance import Performer
-
-        return Performer.hearing(sound, self.voice_model)
-
-    def _performed(self, performer: Performer, own: Motion, number: int) -> Motion:
+    def _performances(self, sound: Path, own: Motion) -> Iterator[Motion]:
+        """One for each output."""
         from countenance.cli.settings import parse_settings
         from countenance.motion.expressions import expression
         from countenance.production import driver_motion
         from countenance.renderers.geometric import SPECS
-        from countenance.speech.performance import with_offset
+        from countenance.speech.performance import Performer, with_offset
 
-        head: Any = self.pose if self.pose_from is None else driver_motion(self.pose_from)
-        motion = performer.perform(
-            own,
-            seed=self.seed + number,
-            temperature=self.temperature,
-            head=head,
-            blink=self.blink,
-            articulation=self.articulation,
-        )
         offset = parse_settings(self.settings, SPECS[0])
         if self.emotion:
             offset = {name: 0.5 * value for name, value in expression(self.emotion).items()} | offset
-        return with_offset(motion, offset) if offset else motion
+        performer = Performer.hearing(sound, self.voice_model)
+        head: Any = self.pose if self.pose_from is None else driver_motion(self.pose_from)
+        for k in range(self.count):
+            motion = performer.perform(
+                own,
+                seed=self.seed + k,
+                temperature=self.temperature,
+                head=head,
+                blink=self.blink,
+                articulation=self.articulation,
+            )
+            yield with_offset(motion, offset) if offset else motion

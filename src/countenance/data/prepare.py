@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -113,11 +113,12 @@ def prepare(
     Raises:
         BadValue: no videos, or options other than those of the dataset that is there.
         OutputUnwritable: the folder can't be written.
+        DatasetUnreadable: files of the dataset that is there are damaged.
     """
     options = options or PrepareOptions()
     tasks = _tasks(find_clips(inputs), folder, options)
     space = load_tracker(options.tracker).space.name
-    old = _old_clips(folder, options, space)
+    old = {name: _to_be_heard(folder, clip) for name, clip in _old_clips(folder, options, space).items()}
     known = {
         name: clip for name, clip in old.items() if _has(folder, name, PARTS) and clip.speaks is not None
     }
@@ -129,7 +130,7 @@ def prepare(
     failed: dict[str, str] = {}
 
     def manifest() -> Manifest:
-        ordered = with_sound_lags(folder, [clips[name] for name in sorted(clips)], space)
+        ordered = tuple(clips[name] for name in sorted(clips))
         return Manifest(space, options.size, options.crop_scale, ordered, dict(sorted(failed.items())))
 
     try:
@@ -140,7 +141,10 @@ def prepare(
                 failed[result[0]] = result[1]
     finally:  # what is done stays done, also after Ctrl-C
         manifest().write(folder)
-    return manifest()
+    complete = manifest()
+    measured = replace(complete, clips=with_sound_lags(folder, complete.clips, space))
+    measured.write(folder)
+    return measured
 
 
 def _tasks(sources: list[Path], folder: Path, options: PrepareOptions) -> list[_Task]:
@@ -166,6 +170,12 @@ def _old_clips(folder: Path, options: PrepareOptions, space: str) -> dict[str, C
             "prepare into another folder, or with the same options"
         )
     return {clip.name: clip for clip in old.clips}
+
+
+def _to_be_heard(folder: Path, clip: Clip) -> Clip:
+    """``clip``; as one that nobody has listened to yet, if its sound is gone."""
+    gone = clip.speaks and not (folder / SPEECH / f"{clip.name}.npz").is_file()
+    return replace(clip, speaks=None) if gone else clip
 
 
 def _has(folder: Path, name: str, parts: Iterable[str]) -> bool:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from countenance.arrays import Floats
 from countenance.atomic import replacing
-from countenance.audio.features import FPS, SpeechFeatures, speech_features
+from countenance.audio.features import FPS, WIDTH, SpeechFeatures, speech_features
 from countenance.audio.samples import RATE, all_samples
 from countenance.data.dataset import Clip, Dataset
 from countenance.errors import BadValue, DatasetUnreadable, MediaUnreadable
 
 SPEECH = "speech"
 _FULL_SCALE = 32_767
+_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError)  # what np.load makes of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +87,15 @@ def load_speech(folder: Path, name: str) -> Speech:
         with np.load(path, allow_pickle=False) as file:
             log_mel, loudness = (np.asarray(file[k], np.float32) for k in ("log_mel", "loudness"))
             samples = file["samples"]
-        if log_mel.ndim != 2 or loudness.shape != log_mel.shape[:1] or samples.dtype != np.int16:
+        if log_mel.shape != (len(loudness), WIDTH) or loudness.ndim != 1 or not np.isfinite(log_mel).all():
             raise ValueError(f"shapes {log_mel.shape} and {loudness.shape}")
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DatasetUnreadable(path, f"it is damaged ({error})") from error
+        if samples.ndim != 1 or samples.dtype != np.int16:
+            raise ValueError(f"samples of shape {samples.shape} and type {samples.dtype}")
+    except FileNotFoundError:
+        raise DatasetUnreadable(path, "it is not there; run the same countenance prepare again") from None
+    except (*_DAMAGED, zipfile.BadZipFile, zlib.error) as error:
+        fix = "delete it and run the same countenance prepare again"
+        raise DatasetUnreadable(path, f"it is damaged ({error})", fix) from error
     return Speech(SpeechFeatures(log_mel, loudness), samples)
 
 
@@ -125,7 +131,7 @@ def spoken_clip(dataset: Dataset, clip: Clip, *, aligned: bool = True) -> Spoken
     motion = dataset.motion(clip).resample(FPS).values
     lag = clip.sound_lag if aligned else 0
     heard, first = max(lag, 0), max(-lag, 0)  # frame of sound and of motion that become the first
-    count = min(len(speech.features) - heard, len(motion) - first)
+    count = max(0, min(len(speech.features) - heard, len(motion) - first))
     per_frame = round(RATE / FPS)
     samples = speech.samples[heard * per_frame :][: count * per_frame]
     return SpokenClip(

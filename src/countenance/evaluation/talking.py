@@ -26,7 +26,7 @@ from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
 from countenance.portrait.crop import Crop
 from countenance.speech.performance import laid_onto
-from countenance.trackers.tracker import Face, Tracker
+from countenance.trackers.tracker import Face, Tracker, bridged
 
 Speaker = Callable[[SpeechFeatures, Motion], Motion]
 """Features and the portrait's own motion (one frame) -> its motion while it says that."""
@@ -38,9 +38,10 @@ _FACE = (10, 152)  # top of the forehead and tip of the chin
 _SHAPES = 52
 _STILL = 1e-6  # spread below which nothing moves
 
-LOUDNESS_GAIN = 0.12
-LOUDNESS_FRAMES = 3
-"""Least squares over our training clips: `python benchmarks/talking.py --fit-gain FOLDER`."""
+LOUDNESS_GAIN = 0.230
+"""``jawOpen`` at full loudness: least squares over our training clips (``benchmarks/talking.py --fit-gain``)."""
+
+_LEAD = 1  # frames by which mouths are ahead of the sound; fits both test clips and synthetic voices best
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,23 @@ class FilmedSpeech:
     Attributes:
         name: of the file.
         features: of its sound.
-        frames: (T,) numbers of the frames with a face.
-        motion: (T, 58) as tracked, relative to the crop that a portrait of the first of them has.
-        lips: (T, L, 2) lip landmarks in cm of the head frame.
+        motion: (T, 58) as tracked, relative to the crop that a portrait of its first face has; bridged and not
+            ``observed`` where no face was seen.
+        lips: (T, L, 2) lip landmarks in cm of the head frame, likewise.
         neutral: (478, 3) the person's face at rest, as far as the first frame tells, in cm.
     """
 
     name: str
     features: SpeechFeatures
-    frames: NDArray[np.intp]
     motion: Motion
     lips: Doubles
     neutral: Doubles
+
+    @property
+    def frames(self) -> NDArray[np.intp]:
+        """Numbers of the frames with a face."""
+        observed = self.motion.observed
+        return np.arange(len(self.motion)) if observed is None else np.flatnonzero(observed)
 
 
 def filmed_speech(clip: Path, tracker: Tracker) -> FilmedSpeech:
@@ -114,16 +120,18 @@ def speech_of_faces(
     Raises:
         NoFaceFound: in no frame.
     """
-    frames = np.array([i for i, face in enumerate(found) if face is not None], np.intp)
     faces = [face for face in found if face is not None]
     if not faces:
         raise NoFaceFound(name)
-    motion = tracker.motion(np.stack([f.coefficients for f in faces]), Crop.around(faces[0].box_px), fps)
-    model = mediapipe_model()
-    upright = [face.landmarks_px * np.array([1, -1, 1]) for face in faces]
-    steadied = np.stack([_steadied(points, model.mean) for points in upright])
-    neutral = steadied[0] - np.tensordot(motion.values[0, :_SHAPES], model.expression_basis, 1)
-    return FilmedSpeech(name, features, frames, motion, steadied[:, _LIPS, :2], neutral)
+    observed = np.array([face is not None for face in found])
+    filled = [face or faces[0] for face in found]
+    coefficients = bridged(np.stack([face.coefficients for face in filled]), observed)
+    motion = tracker.motion(coefficients, Crop.around(faces[0].box_px), fps, observed)
+    steadied = [_steadied(face.landmarks_px) for face in filled]
+    lips = bridged(np.stack([points[_LIPS, :2].ravel() for points in steadied]), observed)
+    expression = np.tensordot(motion.values[0, :_SHAPES], mediapipe_model().expression_basis, 1)
+    neutral = steadied[int(observed.argmax())] - expression
+    return FilmedSpeech(name, features, motion, lips.reshape(len(found), -1, 2).astype(np.float64), neutral)
 
 
 def known_speech(name: str, features: SpeechFeatures, motion: Motion) -> FilmedSpeech:
@@ -135,7 +143,7 @@ def known_speech(name: str, features: SpeechFeatures, motion: Motion) -> FilmedS
         motion: (T, 58) of ``arkit``.
     """
     neutral = mediapipe_model().mean.astype(np.float64)
-    return FilmedSpeech(name, features, np.arange(len(motion)), motion, lips_of(motion, neutral), neutral)
+    return FilmedSpeech(name, features, motion, lips_of(motion, neutral), neutral)
 
 
 def talking(filmed: FilmedSpeech, speakers: Mapping[str, Speaker]) -> dict[str, TalkScores]:
@@ -158,15 +166,16 @@ def closed_mouth(features: SpeechFeatures, own: Motion) -> Motion:
     return laid_onto(Motion.neutral(ARKIT, len(features), FPS), own)
 
 
-def loudness_jaw(features: SpeechFeatures, own: Motion) -> Motion:
+def loudness_jaw(features: SpeechFeatures, own: Motion, gain: float = LOUDNESS_GAIN) -> Motion:
     """Baseline: the louder, the wider open."""
-    jaw = LOUDNESS_GAIN * smoothed_loudness(features)
+    jaw = gain * coming_loudness(features)
     return laid_onto(Motion.neutral(ARKIT, len(features), FPS).set(jawOpen=jaw), own)
 
 
-def smoothed_loudness(features: SpeechFeatures, frames: int = LOUDNESS_FRAMES) -> Floats:
-    """(T,) mean loudness of so many frames around each."""
-    return np.asarray(uniform_filter1d(features.loudness, frames, mode="nearest"), np.float32)
+def coming_loudness(features: SpeechFeatures) -> Floats:
+    """(T,) loudness a frame later, smoothed a little."""
+    smooth = uniform_filter1d(features.loudness, 3, mode="nearest")
+    return np.asarray(np.pad(smooth, (0, _LEAD), mode="edge")[_LEAD:], np.float32)
 
 
 def lip_opening(lips: Doubles) -> Doubles:
@@ -189,22 +198,22 @@ def face_height(neutral: Doubles) -> float:
 
 def _scores(filmed: FilmedSpeech, speaker: Speaker) -> TalkScores:
     said = speaker(filmed.features, filmed.motion[0]).resample(filmed.motion.fps)
-    heard = filmed.frames < len(said)  # pictures may outlast the sound
-    said = Motion(said.values[filmed.frames[heard]], said.space, said.fps)
-    lips, truth = lips_of(said, filmed.neutral), filmed.lips[heard]
+    frames = filmed.frames[filmed.frames < len(said)]  # pictures may outlast the sound
+    lips, truth = lips_of(said, filmed.neutral)[frames], filmed.lips[frames]
     opening, true_opening = lip_opening(lips), lip_opening(truth)
     return TalkScores(
         float(100 * np.linalg.norm(lips - truth, axis=2).mean() / face_height(filmed.neutral)),
         _correlation(opening, true_opening),
-        _correlation(said["jawOpen"], filmed.motion["jawOpen"][heard]),
+        _correlation(said["jawOpen"][frames], filmed.motion["jawOpen"][frames]),
         float(opening.std() / max(true_opening.std(), _STILL)),
     )
 
 
-def _steadied(points: Doubles, mean: Floats) -> Doubles:
-    """(478, 3) landmarks in the head frame of the canonical face, in cm."""
-    scale, rotation, shift = similarity(points, mean, pose_weights())
-    return scale * points @ rotation.T + shift
+def _steadied(landmarks_px: Floats) -> Doubles:
+    """(478, 3) landmarks of a picture in the head frame of the canonical face, in cm."""
+    points: Doubles = landmarks_px * np.array([1.0, -1.0, 1.0])
+    scale, rotation, shift = similarity(points, mediapipe_model().mean, pose_weights())
+    return np.asarray(scale * points @ rotation.T + shift, np.float64)
 
 
 def _correlation(one: Doubles | Floats, other: Doubles | Floats) -> float:

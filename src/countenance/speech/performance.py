@@ -220,7 +220,10 @@ def perform(
 
     Raises:
         MotionSpaceMismatch: portrait and models speak of different spaces.
+        BadValue: a seed below 0, or values that the models refuse.
     """
+    if not 0 <= seed < 2**63:
+        raise BadValue(f"seed is {seed}; use 0 or more, below 2**63")
     start = own[0]
     said = speaker.motion(features, first=start, seed=seed, temperature=temperature)
     if performer is not None and not speaker.spec.moves_head:

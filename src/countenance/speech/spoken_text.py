@@ -23,7 +23,7 @@ _VOICES = {
 }
 _SPEEDS_WPM = (130, 150, 170, 195)
 _PITCHES = (35, 50, 65)
-_AHEAD_S = 0.05
+AHEAD_S = 0.05
 """Mouths get ready before they are heard. A network that had learnt from filmed people only agreed best with the rule's
 curves once these came this much earlier."""
 
@@ -56,7 +56,7 @@ def spoken_text_clip(text: str, voice: str = "en-us", speed_wpm: int = 165, pitc
     """
     spoken = speak(text, voice=voice, speed_wpm=speed_wpm, pitch=pitch)
     features = speech_features([spoken.samples])
-    early = [Phoneme(p.name, p.start_s - _AHEAD_S, p.end_s - _AHEAD_S) for p in spoken.phonemes]
+    early = [Phoneme(p.name, p.start_s - AHEAD_S, p.end_s - AHEAD_S) for p in spoken.phonemes]
     motion = viseme_motion(early, len(features) / FPS, FPS).values
     whole = len(features) * round(RATE / FPS)
     samples: Floats = np.pad(spoken.samples, (0, max(0, whole - len(spoken.samples))))[:whole]

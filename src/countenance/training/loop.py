@@ -236,6 +236,10 @@ class _Run:
         items = loop.batch_size // self.recipe.item_size // loop.accumulate // fabric.world_size
         if items < 1:
             raise BadValue(f"batch_size {loop.batch_size} is too small for {fabric.world_size} devices")
+        if (
+            loop.workers
+        ):  # a forked loader would wait for ever for OpenCV's threads, which it does not inherit
+            cv2.setNumThreads(1)
         sampler = self.recipe.sampler(dataset)
         steps = _Steps(self.recipe, sampler, items, fabric.global_rank, fabric.world_size)
         first, end = self.step * loop.accumulate, loop.steps * loop.accumulate
@@ -350,5 +354,4 @@ def _interruptible() -> Iterator[list[bool]]:
 def _quiet_worker(_: int) -> None:
     """Loaders leave signals to the main process, and use one thread each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
     torch.set_num_threads(1)

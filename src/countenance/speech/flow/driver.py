@@ -21,7 +21,7 @@ from countenance.speech.flow.talk import FARTHEST, Moved, TalkFlow
 from countenance.weights.weight_files import config_from, fill, read_weights
 
 MODEL = "talk-flow"
-_LIPS_SHARE = 0.3
+_LIPS_SHARE = 0.1
 """Of what the flow adds to the likeliest lips. In full it costs more of the agreement with filmed lips than it gains in
 variety (docs/results.md); head, brows and eyes take all of it."""
 _SHIPPED = Path(__file__).with_name("flow-lite.safetensors")
