@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from countenance.errors import BadValue
 from countenance.motion.expressions import expression
+from countenance.motion.spaces import MotionSpace
 from countenance.production import slider
 from countenance.renderers.spec import RendererSpec
 
@@ -26,6 +27,22 @@ def parse_settings(settings: Sequence[str], spec: RendererSpec) -> dict[str, flo
         else:
             changes[name] = _value(spec, name, text)
     return changes
+
+
+def parse_offsets(settings: Sequence[str], space: MotionSpace) -> dict[str, float]:
+    """``browInnerUp=0.3`` -> what is added to a coefficient, in the unit of the space; negative takes away.
+
+    Raises:
+        BadValue: no number, or more than the coefficient's whole range.
+        UnknownName: no such coefficient, with the nearest.
+    """
+    offsets: dict[str, float] = {}
+    for setting in settings:
+        name, text = _split(setting)
+        known = space.coefficients[space.index(name)]
+        whole = known.maximum - known.minimum
+        offsets[name] = _number(text, name, known.unit, -whole, whole)
+    return offsets
 
 
 def parse_sweep(setting: str, spec: RendererSpec) -> tuple[str, float, float]:
@@ -53,14 +70,18 @@ def _split(setting: str) -> tuple[str, str]:
 
 def _value(spec: RendererSpec, name: str, text: str) -> float:
     known = slider(spec, name)
+    return _number(text, name, known.unit, known.minimum, known.maximum)
+
+
+def _number(text: str, name: str, unit: str, minimum: float, maximum: float) -> float:
     try:
         number = float(text)
     except ValueError:
         raise BadValue(f"'{text}' is no number for {name}; write for example {name}=0.5") from None
-    in_degrees = known.unit == "rad"
+    in_degrees = unit == "rad"
     value = math.radians(number) if in_degrees else number
-    if not known.minimum <= value <= known.maximum:
-        low, high = (math.degrees(v) if in_degrees else v for v in (known.minimum, known.maximum))
-        unit = " degrees" if in_degrees else ""
-        raise BadValue(f"{name}={text} is outside its range; give {low:g} to {high:g}{unit}")
+    if not minimum <= value <= maximum:
+        low, high = (math.degrees(v) if in_degrees else v for v in (minimum, maximum))
+        degrees = " degrees" if in_degrees else ""
+        raise BadValue(f"{name}={text} is outside its range; give {low:g} to {high:g}{degrees}")
     return value

@@ -56,7 +56,7 @@ class Talk:
     settings: Annotated[list[str], tyro.conf.UseAppendAction, tyro.conf.arg(name="set")] = field(
         default_factory=list
     )
-    """name=value: added to a coefficient throughout; may be given several times."""
+    """name=value: added to a coefficient throughout, negative takes away; may be given several times."""
     articulation: float = 1.6
     """How far the lips move: 1 as the model says, which is less than people do; 0 hardly at all."""
     blink: bool = True
@@ -187,13 +187,12 @@ class Talk:
 
     def _performances(self, sound: Path, own: Motion) -> Iterator[Motion]:
         """One for each output."""
-        from countenance.cli.settings import parse_settings
+        from countenance.cli.settings import parse_offsets
         from countenance.motion.expressions import expression
         from countenance.production import driver_motion
-        from countenance.renderers.geometric import SPECS
         from countenance.speech.performance import Performer, with_offset
 
-        offset = parse_settings(self.settings, SPECS[0])
+        offset = parse_offsets(self.settings, own.space)
         if self.emotion:
             offset = {name: 0.5 * value for name, value in expression(self.emotion).items()} | offset
         performer = Performer.hearing(sound, self.voice_model)

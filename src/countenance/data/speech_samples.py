@@ -161,7 +161,7 @@ def changed(log_mel: Floats, how: SoundAugmentation, rng: np.random.Generator) -
         bands = np.maximum(bands, rng.uniform(-1, -0.4) + rng.normal(0, 0.05, bands.shape))
     if how.masks:
         for _ in range(_MASKS):
-            first = int(rng.integers(MELS - _WIDEST_MASK))
+            first = int(rng.integers(MELS - _WIDEST_MASK + 1))
             bands[:, first : first + int(rng.integers(_WIDEST_MASK + 1))] = bands.mean()
     return np.asarray(bands.reshape(-1, WIDTH).clip(-1, 0.5), np.float32)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import av
+import numpy as np
 
 from countenance.errors import MediaUnreadable
 
@@ -112,12 +114,28 @@ class SoundTrack:
         resampler = av.AudioResampler(
             format=self._to.format, layout=self._to.layout, rate=_RATE, frame_size=1024
         )
-        for frame in self._input.decode(self._from):
-            if frame.time is not None and frame.time < self._start:
+        due = 0.0
+        for frame in self._frames():
+            time = due if frame.pts is None else float(frame.time) - self._start
+            due = time + frame.samples / frame.sample_rate
+            if time < 0:
                 continue
-            frame.pts = None if frame.pts is None else frame.pts - round(self._start / frame.time_base)
+            frame.time_base = Fraction(1, frame.sample_rate)
+            frame.pts = round(time * frame.sample_rate)
             yield from _timed(resampler.resample(frame))
         yield from _timed(resampler.resample(None))
+
+    def _frames(self) -> Iterator[Any]:
+        """Without those that are damaged; what is no number is silence, as encoders want numbers."""
+        packets = self._input.demux(self._from)
+        while True:
+            try:
+                for frame in next(packets).decode():
+                    yield _finite(frame) if frame.format.name.startswith(("flt", "dbl")) else frame
+            except StopIteration:
+                return
+            except (av.FFmpegError, ValueError):
+                continue
 
     def __enter__(self) -> Self:
         """Nothing to do: it is open."""
@@ -128,6 +146,17 @@ class SoundTrack:
     ) -> None:
         """Closes the source."""
         self._input.close()
+
+
+def _finite(frame: Any) -> Any:
+    samples = frame.to_ndarray()
+    if np.isfinite(samples).all():
+        return frame
+    clean = av.AudioFrame.from_ndarray(
+        np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), frame.format.name, frame.layout.name
+    )
+    clean.rate, clean.pts, clean.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return clean
 
 
 def _timed(blocks: list[Any]) -> Iterator[tuple[float, Any]]:
