@@ -99,7 +99,7 @@ def inputs(folder: Path) -> dict[str, Path]:
         ("SPEECH --emotion smle", "o.npz", "did you mean smile"),
         ("SPEECH --set jawOpn=0.2", "o.npz", "did you mean jawOpen"),
         ("SPEECH --set jawOpen", "o.npz", "name=value"),
-        ("SPEECH --set jawOpen=7", "o.npz", "0 to 1"),
+        ("SPEECH --set jawOpen=7", "o.npz", "-1 to 1"),
         ("SPEECH --voice-model transformer", "o.npz", "did you mean transformer-lite"),
         ("SPEECH --voice-model none.safetensors", "o.npz", "none.safetensors"),
         ("PHOTO SPEECH --model geomtric", "o.mp4", "did you mean geometric"),
