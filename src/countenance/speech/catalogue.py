@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from countenance.errors import DependencyMissing, UnknownName, WeightsDamaged
+from countenance.errors import DependencyMissing, UnknownName, WeightsDamaged, WeightsMissing
 
 if TYPE_CHECKING:
     from countenance.speech.driver import SpeechDriver, SpeechSpec
@@ -56,7 +56,11 @@ def load_speech_driver(name: str = DEFAULT) -> SpeechDriver:
         return driver
     if name not in _FOLDERS:
         raise UnknownName("voice model", name, _FOLDERS)
-    driver = _home(_FOLDERS[name]).load(name)
+    home = _home(_FOLDERS[name])
+    path = Path(home.__file__).with_name(f"{name}.safetensors")
+    if not path.is_file():
+        raise WeightsMissing(name, "install countenance again, its weights are part of the package")
+    driver = home.from_file(path, next(spec for spec in home.SPECS if spec.name == name))
     return driver
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from countenance.audio.features import SpeechFeatures
@@ -33,6 +34,16 @@ class SpeechSpec:
     samples: bool = False
     moves_head: bool = False
     needs_samples: bool = False
+
+    def of_file(self, path: Path, space: str, *, needs_samples: bool = False) -> SpeechSpec:
+        """The spec of weights that somebody trained: like this one, with the file's name."""
+        return replace(
+            self,
+            name=path.stem,
+            motion_space=space,
+            licence="that of whoever trained it",
+            needs_samples=needs_samples,
+        )
 
 
 class SpeechDriver(Protocol):

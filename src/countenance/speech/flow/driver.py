@@ -9,7 +9,7 @@ import torch
 
 from countenance.arrays import Floats
 from countenance.audio.features import FPS, SpeechFeatures
-from countenance.errors import BadValue, MotionSpaceMismatch, WeightsMissing
+from countenance.errors import BadValue, MotionSpaceMismatch
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import MotionSpace, get_space
 from countenance.speech.driver import SpeechSpec, stretches
@@ -24,7 +24,6 @@ MODEL = "talk-flow"
 _LIPS_SHARE = 0.1
 """Of what the flow adds to the likeliest lips. In full it costs more of the agreement with filmed lips than it gains in
 variety (docs/results.md); head, brows and eyes take all of it."""
-_SHIPPED = Path(__file__).with_name("flow-lite.safetensors")
 
 
 class FlowDriver:
@@ -127,18 +126,6 @@ class _Sequence:
         return frames
 
 
-def load(name: str = "flow-lite", device: str = "cpu") -> FlowDriver:
-    """For the catalogue.
-
-    Raises:
-        WeightsMissing: they are not here.
-    """
-    spec = next(spec for spec in SPECS if spec.name == name)
-    if not _SHIPPED.is_file():
-        raise WeightsMissing(name, "install countenance again, its weights are part of the package")
-    return from_file(_SHIPPED, spec, device)
-
-
 def from_file(path: Path, spec: SpeechSpec | None = None, device: str = "cpu") -> FlowDriver:
     """A driver of any file of weights that `countenance train talk-flow` wrote.
 
@@ -150,9 +137,4 @@ def from_file(path: Path, spec: SpeechSpec | None = None, device: str = "cpu") -
     config = config_from(file, TalkFlowConfig, path)
     network = TalkFlow(config)
     fill(network, file.tensors, path)
-    if spec is None:
-        known = SPECS[0]
-        spec = SpeechSpec(
-            path.stem, known.summary, config.space, "that of whoever trained it", known.paper, True, True
-        )
-    return FlowDriver(network, spec, device)
+    return FlowDriver(network, spec or SPECS[0].of_file(path, config.space), device)

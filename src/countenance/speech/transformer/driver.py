@@ -12,7 +12,7 @@ from torch import Tensor
 from countenance.arrays import Floats
 from countenance.audio.features import FPS, SpeechFeatures
 from countenance.audio.samples import RATE
-from countenance.errors import BadValue, WeightsMissing
+from countenance.errors import BadValue
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import get_space
 from countenance.speech.driver import SpeechSpec, stretches
@@ -23,7 +23,6 @@ from countenance.speech.transformer.network import ContextualTransformer, Decode
 from countenance.weights.weight_files import config_from, fill, read_weights
 
 MODEL = "talk-transformer"
-_SHIPPED = Path(__file__).with_name("transformer-lite.safetensors")
 _KEPT = 100  # frames of the past: k of the paper
 _PER_FRAME = round(RATE / FPS)
 
@@ -95,18 +94,6 @@ class TransformerDriver:
         return features.samples[first * _PER_FRAME : last * _PER_FRAME]
 
 
-def load(name: str = "transformer-lite", device: str = "cpu") -> TransformerDriver:
-    """For the catalogue.
-
-    Raises:
-        WeightsMissing: they are not here.
-    """
-    spec = next(spec for spec in SPECS if spec.name == name)
-    if not _SHIPPED.is_file():
-        raise WeightsMissing(name, "install countenance again, its weights are part of the package")
-    return from_file(_SHIPPED, spec, device)
-
-
 def from_file(path: Path, spec: SpeechSpec | None = None, device: str = "cpu") -> TransformerDriver:
     """A driver of any file of weights that `countenance train talk-transformer` wrote.
 
@@ -118,13 +105,5 @@ def from_file(path: Path, spec: SpeechSpec | None = None, device: str = "cpu") -
     config = config_from(file, TransformerConfig, path)
     network = ContextualTransformer(config)
     fill(network, file.tensors, path)
-    if spec is None:
-        spec = SpeechSpec(
-            path.stem,
-            SPECS[0].summary,
-            config.space,
-            "that of whoever trained it",
-            SPECS[0].paper,
-            needs_samples=config.hearing == "wav2vec2",
-        )
-    return TransformerDriver(network, spec, device)
+    own = SPECS[0].of_file(path, config.space, needs_samples=config.hearing == "wav2vec2")
+    return TransformerDriver(network, spec or own, device)
