@@ -2,7 +2,7 @@
 
 python benchmarks/speech_speed.py [--seconds 60] [--video-seconds 6] [--markdown docs/results.md]
 
-The speech is a synthetic voice's and the portrait the astronaut, 512 x 512 around the face, so nothing else is needed.
+The speech is a synthetic voice's the portrait the astronaut, 256 and 512 px around the face: nothing else is needed.
 Weights are loaded before the clock starts.
 """
 
@@ -15,10 +15,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from countenance.animation import animate
 from countenance.arrays import Floats
@@ -39,6 +41,8 @@ from page import replace_section
 from speed import portrait_file
 
 RENDERERS = ("geometric", "gdpw-lite")
+SIZES = (256, 512)
+"""Sides of the square around the face in px; the photo is the larger one, or shrunk."""
 
 
 def speech(seconds: float) -> Floats:
@@ -81,16 +85,19 @@ def motion_rows(seconds: float, repeat: int, lips: SpeechDriver, whole: SpeechDr
 
 def video_rows(seconds: float, repeat: int, lips: SpeechDriver, whole: SpeechDriver) -> list[str]:
     """What `countenance talk` does from the sound file to the video file."""
-    rows = [f"| {seconds:g} s of `talk`, renderer | frames/s | times real time |", "| --- " * 3 + "|"]
+    rows = [f"| {seconds:g} s of `talk`, renderer | px | frames/s | times real time |", "| --- " * 4 + "|"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sound, photo = folder / "speech.wav", portrait_file(folder)
         write_wave(sound, speech(seconds))
-        for model in RENDERERS:
+        for model, size in product(RENDERERS, SIZES):
             renderer = load_renderer(model)
-            portrait = load_portrait(photo, crop_scale=renderer.spec.crop_scale)
+            with Image.open(photo) as whole_size:
+                width, height = (side * size // max(SIZES) // 2 * 2 for side in whole_size.size)
+                whole_size.resize((width, height)).save(resized := folder / f"{size}.png")
+            portrait = load_portrait(resized, crop_scale=renderer.spec.crop_scale)
             taken = best_of(repeat, partial(talk, sound, portrait, renderer, lips, whole))
-            rows.append(f"| {model} | {seconds * FPS / taken:.1f} | {seconds / taken:.2f} |")
+            rows.append(f"| {model} | {size} | {seconds * FPS / taken:.1f} | {seconds / taken:.2f} |")
     return rows
 
 
