@@ -40,7 +40,7 @@ from countenance.speech.text import speak
 from page import replace_section
 from speed import portrait_file
 
-RENDERERS = ("geometric", "gdpw-lite")
+RENDERERS = ("geometric", "gdpw-lite", "pirenderer-lite")
 SIZES = (256, 512)
 """Sides of the square around the face in px; the photo is the larger one, or shrunk."""
 
