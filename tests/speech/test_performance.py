@@ -1,19 +1,15 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from countenance.audio.features import SpeechFeatures, speech_features
-from countenance.audio.samples import RATE, write_wave
-from countenance.errors import BadValue, MediaUnreadable, MotionSpaceMismatch, UnknownName
+from countenance.audio.features import SpeechFeatures
+from countenance.errors import BadValue, MotionSpaceMismatch, UnknownName
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, BFM, FLAME, MotionSpace
-from countenance.speech import performance as module
+from countenance.speech import catalogue
 from countenance.speech.driver import SpeechSpec
 from countenance.speech.performance import (
-    Performer,
     articulated,
     closed_in_silence,
     laid_onto,
@@ -24,7 +20,6 @@ from countenance.speech.performance import (
     with_calm_face,
     with_offset,
 )
-from sounds import voice
 
 POSE = ("yaw", "pitch", "roll", "x", "y", "logScale")
 OWN = Motion.neutral(ARKIT, 1, 25.0).set(
@@ -311,14 +306,6 @@ def test_a_portrait_of_another_space() -> None:
         perform(heard(50), Motion.neutral(FLAME, 1, 25.0), Fake(said()))
 
 
-def performer_of(
-    speaker: Fake, sound: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[Performer, dict[str, Fake]]:
-    loaded = {"mine": speaker, module.PERFORMER: Fake(lively(), moves_head=True)}
-    monkeypatch.setattr(module, "load_speech_driver", loaded.__getitem__)
-    return Performer.hearing(sound, "mine"), loaded
-
-
 @pytest.mark.parametrize(
     ("speaker", "has_rest"),
     [
@@ -329,29 +316,8 @@ def performer_of(
     ids=["lips", "whole head", "flame"],
 )
 def test_a_performer_is_taken_where_it_fits(
-    speaker: Fake, has_rest: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    speaker: Fake, has_rest: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_wave(tmp_path / "a.wav", voice(2.0))
-    performer, loaded = performer_of(speaker, tmp_path / "a.wav", monkeypatch)
-    assert performer.speaker is speaker
-    assert performer.rest is (loaded[module.PERFORMER] if has_rest else None)
-    assert performer.features.samples is None
-    own = Motion.neutral(speaker._motion.space, 1, 25.0)
-    made = performer.perform(own, seed=3, head="none")
-    np.testing.assert_array_equal(
-        made.values, perform(performer.features, own, speaker, performer.rest, seed=3, head="none").values
-    )
-
-
-def test_samples_are_kept_for_who_needs_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_wave(tmp_path / "a.wav", voice(1.0))
-    performer, _ = performer_of(Fake(said(), needs_samples=True), tmp_path / "a.wav", monkeypatch)
-    samples = performer.features.samples
-    assert samples is not None
-    assert len(samples) == RATE
-    np.testing.assert_allclose(speech_features([samples]).log_mel, performer.features.log_mel, atol=1e-3)
-
-
-def test_no_sound_no_performer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(MediaUnreadable, match="no such file"):
-        performer_of(Fake(said()), tmp_path / "none.wav", monkeypatch)
+    loaded = {"mine": speaker, catalogue.PERFORMER: Fake(lively(), moves_head=True)}
+    monkeypatch.setattr(catalogue, "load_speech_driver", loaded.__getitem__)
+    assert catalogue.load_cast("mine") == (speaker, loaded[catalogue.PERFORMER] if has_rest else None)

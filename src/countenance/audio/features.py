@@ -102,10 +102,8 @@ def _fitted(samples: Floats, count: int) -> Floats:
 
 def _spectra(blocks: Iterable[Floats]) -> tuple[Floats, Floats]:
     """(4 T, MELS) and (4 T,) decibels; the recording is continued with silence to whole video frames."""
-    ahead = (
-        _HOP * SPECTRA // 2 + (_WINDOW - _HOP) // 2
-    )  # the first spectra lie before the first frame's moment
-    waiting = np.zeros(ahead, np.float32)
+    # the first spectra lie before the first frame's moment
+    waiting = np.zeros(_HOP * SPECTRA // 2 + (_WINDOW - _HOP) // 2, np.float32)
     parts: list[tuple[Floats, Floats]] = []
     count = 0
     for block in blocks:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from countenance.speech.catalogue import ARTICULATION, DEFAULT, TEMPERATURE, load_cast
+
 if TYPE_CHECKING:
     from countenance.motion.sequence import Motion
 
@@ -39,13 +41,13 @@ class Talk:
     """Say this, in a synthetic voice (espeak-ng)."""
     voice: str = "en-us"
     """Voice for --text: a language of espeak-ng, with a variant if you like: en-us, de, fr+f3 ..."""
-    voice_model: str = "transformer-lite"
+    voice_model: str = DEFAULT
     """What turns speech into motion: transformer-lite, flow-lite, or a .safetensors file of your own training."""
     seed: int = 0
     """Another seed, another performance."""
     count: int = 1
     """How many performances, with seeds from --seed on."""
-    temperature: float = 0.6
+    temperature: float = TEMPERATURE
     """How lively: 0 calm, 1 as lively as the people it was learnt from."""
     pose: Literal["sampled", "none"] = "sampled"
     """sampled: the head moves as learnt. none: it keeps the photo's pose."""
@@ -57,7 +59,7 @@ class Talk:
         default_factory=list
     )
     """name=value: added to a coefficient throughout, negative takes away; may be given several times."""
-    articulation: float = 1.6
+    articulation: float = ARTICULATION
     """How far the lips move: 1 as the model says, which is less than people do; 0 hardly at all."""
     blink: bool = True
     """Blink where the model does so too rarely."""
@@ -81,11 +83,10 @@ class Talk:
         portrait, speech = self._inputs(motion_only)
         with self._sound(speech) as sound:
             outputs = self._outputs()
-            written = (
-                self._motions(portrait, sound, outputs)
-                if motion_only
-                else (self._videos(self._needed(portrait), sound, outputs))
-            )
+            if motion_only:
+                written = self._motions(portrait, sound, outputs)
+            else:
+                written = self._videos(self._needed(portrait), sound, outputs)
         names = ", ".join(map(str, outputs))
         return {
             "outputs": [str(path) for path in outputs],
@@ -187,19 +188,25 @@ class Talk:
 
     def _performances(self, sound: Path, own: Motion) -> Iterator[Motion]:
         """One for each output."""
+        from countenance.audio.features import speech_features
+        from countenance.audio.samples import read_samples
         from countenance.cli.settings import parse_offsets
         from countenance.motion.expressions import expression
         from countenance.production import driver_motion
-        from countenance.speech.performance import Performer, with_offset
+        from countenance.speech.performance import perform, with_offset
 
         offset = parse_offsets(self.settings, own.space)
         if self.emotion:
             offset = {name: 0.5 * value for name, value in expression(self.emotion).items()} | offset
-        performer = Performer.hearing(sound, self.voice_model)
+        speaker, performer = load_cast(self.voice_model)
+        features = speech_features(read_samples(sound), keep_samples=speaker.spec.needs_samples)
         head: Any = self.pose if self.pose_from is None else driver_motion(self.pose_from)
         for k in range(self.count):
-            motion = performer.perform(
+            motion = perform(
+                features,
                 own,
+                speaker,
+                performer,
                 seed=self.seed + k,
                 temperature=self.temperature,
                 head=head,

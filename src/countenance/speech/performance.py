@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -11,14 +10,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from countenance.arrays import Floats
-from countenance.audio.features import SpeechFeatures, speech_features
-from countenance.audio.samples import read_samples
+from countenance.audio.features import SpeechFeatures
 from countenance.errors import BadValue, MotionSpaceMismatch
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, MotionSpace
 from countenance.motion.transfer import transfer
 from countenance.speech.blinks import with_blinks
-from countenance.speech.catalogue import DEFAULT, PERFORMER, load_speech_driver
+from countenance.speech.catalogue import ARTICULATION, TEMPERATURE
 from countenance.speech.driver import SpeechDriver
 
 _OPENING = ("jaw", "mouthClose", "mouthFunnel", "mouthPucker", "mouthLowerDown", "mouthUpperUp", "mouthRoll",
@@ -26,9 +24,6 @@ _OPENING = ("jaw", "mouthClose", "mouthFunnel", "mouthPucker", "mouthLowerDown",
 """What speaking decides alone. All else is added to how the person holds the face."""
 
 _PARTING = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthLowerDown", "mouthUpperUp")
-ARTICULATION = 1.6
-"""Of what models say. Trained on squared errors they move lips about half as far as the people in our test clips; this
-much more brings them to four fifths, and twice as much agrees less with the truth (docs/results.md)."""
 _MOST_ARTICULATION = 4.0
 _CALM = 4.0  # frames: spread of the filter; half is left of movements that come 1.2 times a second
 _HOLD, _EASE = 7, 5  # frames: of the quarter of a second around a sound, and of the mouth's way to rest
@@ -134,62 +129,6 @@ def _added(space: MotionSpace) -> NDArray[np.intp]:
     return np.array([k for k in expression if not space.names[k].startswith(_OPENING)], np.intp)
 
 
-@dataclass(frozen=True, eq=False)
-class Performer:
-    """A recording that was heard, and the models that can perform it.
-
-    Attributes:
-        features: of the speech.
-        speaker: moves the lips; and the rest as well, if it moves heads.
-        rest: moves head, brows and eyes where the speaker does not; None leaves them still.
-    """
-
-    features: SpeechFeatures
-    speaker: SpeechDriver
-    rest: SpeechDriver | None
-
-    @classmethod
-    def hearing(cls, sound: Path, model: str = DEFAULT) -> Performer:
-        """Hear a recording.
-
-        Args:
-            sound: a sound file, or a video with sound.
-            model: see :func:`countenance.speech.catalogue.load_speech_driver`.
-
-        Raises:
-            MediaUnreadable: no sound.
-            DependencyMissing: PyTorch.
-            WeightsMissing: the model's weights are not here.
-        """
-        speaker = load_speech_driver(model)
-        features = speech_features(read_samples(sound), keep_samples=speaker.spec.needs_samples)
-        matches = speaker.spec.motion_space == ARKIT.name and not speaker.spec.moves_head
-        return cls(features, speaker, load_speech_driver(PERFORMER) if matches else None)
-
-    def perform(
-        self,
-        own: Motion,
-        *,
-        seed: int = 0,
-        temperature: float = 0.6,
-        head: Literal["sampled", "none"] | Motion = "sampled",
-        blink: bool = True,
-        articulation: float = ARTICULATION,
-    ) -> Motion:
-        """See :func:`perform`."""
-        return perform(
-            self.features,
-            own,
-            self.speaker,
-            self.rest,
-            seed=seed,
-            temperature=temperature,
-            head=head,
-            blink=blink,
-            articulation=articulation,
-        )
-
-
 def perform(
     features: SpeechFeatures,
     own: Motion,
@@ -197,7 +136,7 @@ def perform(
     performer: SpeechDriver | None = None,
     *,
     seed: int = 0,
-    temperature: float = 0.6,
+    temperature: float = TEMPERATURE,
     head: Literal["sampled", "none"] | Motion = "sampled",
     blink: bool = True,
     articulation: float = ARTICULATION,

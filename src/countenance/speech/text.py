@@ -29,8 +29,6 @@ from countenance.arrays import Doubles, Floats
 from countenance.audio.samples import RATE
 from countenance.errors import BadValue, DependencyMissing, WeightsMissing
 
-"""Samples a second of :attr:`SpokenText.samples`."""
-
 PAUSE: Final = "_"
 """Name of a :class:`Phoneme` in which nobody speaks."""
 

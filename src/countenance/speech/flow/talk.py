@@ -97,21 +97,19 @@ class TalkFlow(nn.Module):
         self.register_buffer("basis", torch.eye(channels, config.expressions))
         self.register_buffer("pose_scale", torch.ones(6))
 
-    def normalised(self, motion: Tensor, start: Tensor | None = None) -> Moved:
+    def normalised(self, motion: Tensor) -> Moved:
         """Motion (B, T, D) of the space -> what the flows see.
 
         Poses count relative to the first frame's position and size, since these depend on the crop.
 
         Args:
             motion: expression first, then rotation (3) and translation (3).
-            start: (B, 3) the translation that counts as zero; that of the first frame if None.
         """
         count = self.config.expressions
         inverse = torch.linalg.pinv(self.basis)
         expression = (motion[..., :count] - self.mean) @ inverse
         pose = motion[..., count:]
-        origin = pose[:, 0, 3:] if start is None else start
-        pose = torch.cat([pose[..., :3], pose[..., 3:] - origin[:, None]], -1)
+        pose = torch.cat([pose[..., :3], pose[..., 3:] - pose[:, :1, 3:]], -1)
         return Moved(expression, pose / self.pose_scale)
 
     def restored(self, moved: Moved) -> Tensor:
@@ -128,15 +126,12 @@ class TalkFlow(nn.Module):
             motion: of a sequence; its first frame stands for the source image.
             sound: (B, T, sound) features.
         """
-        heard = self.hear(sound)
-        windowed = (
-            heard.windows.detach()
-        )  # what is heard is learnt from the squared error, which overfits less
+        heard = self._calmly_heard(sound)
         found = []
-        rest = motion.expression - heard.likeliest.detach()
+        rest = motion.expression - heard.likeliest
         for flow, values in ((self.expression, rest), (self.pose, motion.pose)):
             first = values[:, 0]
-            parts = [self.dropout(previous(values, self.config.past, first)), self.dropout(windowed)]
+            parts = [self.dropout(previous(values, self.config.past, first)), self.dropout(heard.windows)]
             if flow.config.initial:
                 parts.append(first[:, None].expand(-1, values.shape[1], -1))
             found.append(flow.negative_log_likelihood(values, torch.cat(parts, -1)))
