@@ -23,7 +23,7 @@ from countenance.weights.weight_files import config_from, fill, read_weights
 MODEL = "talk-flow"
 _LIPS_SHARE = 0.1
 """Of what the flow adds to the likeliest lips. In full it costs more of the agreement with filmed lips than it gains in
-variety (docs/results.md); head, brows and eyes take all of it."""
+variety (README.md beside this file); head, brows and eyes take all of it."""
 
 
 class FlowDriver:
