@@ -15,6 +15,7 @@ from countenance.errors import BadValue, MotionSpaceMismatch
 from countenance.media.frames import Frame
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
+from countenance.prefetch import prefetched
 from countenance.renderers.renderer import Renderer
 
 AvatarT = TypeVar("AvatarT")
@@ -38,7 +39,7 @@ def animate(
         paste_back: whole pictures; False gives the renderer's square.
 
     Returns:
-        Frames, lazily and in bounded memory; checks are made at once.
+        Frames, lazily and in bounded memory, rendered one ahead in a thread; checks are made at once.
 
     Raises:
         MotionSpaceMismatch: the motion is in another space than the renderer's.
@@ -47,7 +48,7 @@ def animate(
     for part in parts:
         _expect_space(part, renderer)
     avatar = renderer.enroll(portrait)
-    pictures = chain.from_iterable([renderer.render(avatar, part) for part in parts])
+    pictures = prefetched(chain.from_iterable([renderer.render(avatar, part) for part in parts]))
     height, width = portrait.image.shape[:2]
     compositor = Compositor(portrait.crop, height, width)
     return (

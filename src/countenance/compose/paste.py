@@ -26,7 +26,7 @@ class Compositor:
         weight = _feathered(crop, height, width)[self._own]
         self._weight = np.ascontiguousarray(weight)
         self._rest = np.ascontiguousarray(1 - weight)
-        self._rim = (weight > 0.02) & (weight < 0.5)
+        self._rim = ((weight > 0.02) & (weight < 0.5)).astype(np.uint8)
 
     def paste(self, picture: Image, background: Image) -> Image:
         """A copy of ``background`` with the crop's ``picture`` in it.
@@ -45,10 +45,10 @@ class Compositor:
         """``over`` with its colour shifted so that it meets the picture at the rim, if it doesn't."""
         if not self._rim.any():
             return over
-        shift = under[self._rim].astype(np.float32).mean(0) - over[self._rim].astype(np.float32).mean(0)
+        shift = np.subtract(cv2.mean(under, self._rim), cv2.mean(over, self._rim))[:3]
         if np.abs(shift).max() < 1.0:
             return over
-        shifted: Image = (over.astype(np.float32) + shift).round().clip(0, 255).astype(np.uint8)
+        shifted: Image = (over + shift.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
         return shifted
 
 

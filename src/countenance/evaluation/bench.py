@@ -46,7 +46,8 @@ class Bench:
         latency_ms: median time of a frame from motion to picture.
         frames_per_s: 1000 / latency_ms.
         end_to_end_per_s: frames a second from driver video to written video.
-        shares: of the end-to-end time, by stage, in percent: tracking, geometry, network, compositing, media, other.
+        shares: of the end-to-end work, by stage, in percent: tracking, geometry, network, compositing, media, other.
+            Stages may go on side by side, so their times may add up to more than what passes.
     """
 
     model: str
@@ -89,7 +90,8 @@ def bench(photo: Image, renderer: Renderer[Any], frames: int = 200) -> Bench:
             for picture in renderer.render(avatar, looped):
                 writer.write(picture)
         spent, total = _end_to_end(driver, portrait, avatar, renderer, tracker)
-    shares = {name: 100 * seconds / total for name, seconds in spent.items()}
+    work = max(total, sum(spent.values()))
+    shares = {name: 100 * seconds / work for name, seconds in spent.items()}
     shares["other"] = max(0.0, 100 - sum(shares.values()))
     return Bench(renderer.spec.name, gflop, parameters, latency, 1e3 / latency, frames / total, shares)
 
