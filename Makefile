@@ -30,7 +30,7 @@ types: setup
 bench: setup
 	$(BIN)/python benchmarks/models.py
 	$(BIN)/python benchmarks/speed.py
-	$(BIN)/python benchmarks/self_driving.py
+	$(BIN)/python benchmarks/heads_test.py
 
 clean:
 	rm -rf .venv build demo

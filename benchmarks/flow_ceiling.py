@@ -19,12 +19,12 @@ import numpy as np
 from countenance.animation import animate
 from countenance.arrays import Doubles, Image
 from countenance.evaluation.metrics.perceptual import perceptual_lite0
-from countenance.evaluation.tracked_clip import tracked_clip
+from countenance.evaluation.tracks import pictures_at, track_clip
 from countenance.renderers.catalogue import load_renderer
 from countenance.trackers.catalogue import tracker_for
 from countenance.trackers.portraits import portrait_of_face
+from heads_test import CLIPS
 from page import replace_section
-from self_driving import CLIPS
 
 COLUMNS = (
     "source repeated",
@@ -49,21 +49,23 @@ def measured(clip: Path, model: str, every: int) -> Doubles:
     """(5,) means over every n-th frame but the first, in the order of :data:`COLUMNS`."""
     renderer = load_renderer(model)
     tracker = tracker_for(renderer.spec.motion_space)
-    tracked = tracked_clip(clip, tracker)
-    source = tracked.pictures[0]
-    portrait = portrait_of_face(source, tracked.faces[0], tracker, renderer.spec.crop_scale)
-    motion = tracker.motion(np.stack([f.coefficients for f in tracked.faces]), portrait.crop, 25.0)
+    track = track_clip(clip, tracker)
+    seen = track.seen()
+    pictures = list(pictures_at(clip, seen))
+    source = pictures[0]
+    portrait = portrait_of_face(source, track.face(seen[0]), tracker, renderer.spec.crop_scale)
+    motion = tracker.motion(track.coefficients[seen], portrait.crop, track.fps)
     rows = []
     for i, frame in enumerate(animate(portrait, motion, renderer)):
         if i == 0 or i % every:
             continue
-        truth = tracked.pictures[i]
+        truth = pictures[i]
         shown = (
             source,
             frame.image,
             moved(source, truth),
             moved(frame.image, truth),
-            tracked.pictures[i - 1],
+            pictures[i - 1],
         )
         rows.append([perceptual_lite0(picture, truth) for picture in shown])
     return np.asarray(np.mean(rows, 0))

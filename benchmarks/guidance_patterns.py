@@ -1,10 +1,10 @@
 """The paper's ablation of guidance patterns (GDPW, Table 1) at our scale: one small, equal budget for each.
 
 countenance prepare CLIPS/train CLIPS/test -o DATASET --size 128 --crop-scale 1.2
-python benchmarks/guidance_patterns.py DATASET -o FOLDER [--steps 400] [--every 5] [--markdown docs/results.md]
+python benchmarks/guidance_patterns.py DATASET -o FOLDER [--steps 400] [--count 6] [--markdown docs/results.md]
 
-Interrupt it whenever you like: the same command goes on. Every pattern has a folder in FOLDER, with its run, its
-weights and ``scores.json``; what is there is not made again.
+Interrupt it whenever you like: the same command goes on. Every pattern has a folder in FOLDER with its run and weights,
+and FOLDER/report has what was measured; what is there is not made again.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,22 +20,21 @@ import numpy as np
 import torch
 
 from countenance.arrays import Floats
-from countenance.atomic import replacing
 from countenance.data.dataset import Dataset
-from countenance.evaluation.self_driving import Scores, frechet, mean_scores, self_driving
+from countenance.evaluation.evaluate import Crew, Settings, evaluate
+from countenance.evaluation.models import REPEATED, Model
+from countenance.evaluation.report.tables import markdown_table
 from countenance.face.mediapipe_model import mediapipe_model
 from countenance.portrait.crop import Crop
-from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.gdpw import config as sizes
 from countenance.renderers.gdpw.guidance import mean_face_coordinates
 from countenance.renderers.gdpw.network import GDPW
 from countenance.renderers.gdpw.recipe import GDPWRecipe, lite
 from countenance.renderers.geometric.head_mesh import build_head_mesh
-from countenance.trackers.catalogue import tracker_for
 from countenance.training.loop import WEIGHTS, train
 from countenance.weights.weight_files import read_weights
+from heads_test import CLIPS, quiet
 from page import replace_section, section_of
-from self_driving import CLIPS, LABELS
 
 SECTION = "guidance patterns"
 SIZE = 128
@@ -45,14 +44,6 @@ GUIDANCE: dict[str, sizes.Patterns] = {
     "neural_codes": "neural_codes",
     "both": "both",
 }
-SHOWN = (
-    "perceptual_lite0",
-    "psnr",
-    "ssim",
-    "expression_error_arkit",
-    "pose_error_deg",
-    "landmark_distance_percent",
-)
 
 
 def mean_head(crop_scale: float) -> Floats:
@@ -115,61 +106,22 @@ def trained(pattern: str, dataset: Path, folder: Path, steps: int) -> Path:
     return weights
 
 
-def stored_scores(weights: Path, clips: list[Path], every: int) -> dict[str, Any]:
-    """``scores.json`` beside the weights; measures first if it is not there."""
-    path = weights.with_name("scores.json")
-    if not path.is_file():
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps(measured(weights, clips, every), indent=1))
-    scores: dict[str, Any] = json.loads(path.read_text())
-    return scores
+def measured(weights: dict[str, Path], clips: Path, count: int | None, folder: Path) -> dict[str, Any]:
+    """Same-identity report of all patterns, and of the source repeated."""
+    models = [Model(name, str(path)) for name, path in weights.items()] + [Model(REPEATED, REPEATED)]
+    settings = Settings("same-identity", clips, limit=count, videos=False)
+    return evaluate(models, settings, folder, Crew(), quiet)
 
 
-def measured(weights: Path, clips: list[Path], every: int) -> dict[str, Any]:
-    """Self-driving on all clips: scores of each, and Fréchet distances of model and source repeated."""
-    renderer = load_renderer(str(weights))
-    tracker = tracker_for(renderer.spec.motion_space)
-    results = []
-    for clip in clips:
-        results.append(self_driving(clip, renderer, tracker, every))
-        print(f"{weights.parent.name}, {clip.stem}: {results[-1].model}", file=sys.stderr)
-    plain = [{k: v for k, v in asdict(r).items() if k != "features"} for r in results]
-    return {"clips": plain, "frechet": frechet(results)}
-
-
-def table(measurements: dict[str, dict[str, Any]]) -> str:
-    """Markdown: means over the clips, one row a pattern, and the source repeated."""
-    labels = [LABELS[name] for name in SHOWN]
-    columns = ["pattern", *labels, "Fréchet distance (EfficientNet-Lite0)", "frames without a face"]
-    lines = [f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|"]
-    lost = {pattern: sum(clip["lost"] for clip in found["clips"]) for pattern, found in measurements.items()}
-    for pattern, found in measurements.items():
-        frames = sum(clip["frames"] for clip in found["clips"])
-        lines.append(row(pattern, found, "model", f"{lost[pattern]} of {frames}"))
-    # frames without a face are left out of both, so the fullest measurement speaks for the repeated source
-    fullest = measurements[min(lost, key=lambda pattern: lost[pattern])]
-    lines.append(row("source repeated", fullest, "repeated", "none"))
-    return "\n".join(lines)
-
-
-def row(label: str, found: dict[str, Any], which: str, lost: str) -> str:
-    """One line: ``which`` is "model" or "repeated"."""
-    mean = mean_scores([Scores(**clip[which]) for clip in found["clips"]])
-    cells = [f"{getattr(mean, name):.3f}" for name in SHOWN]
-    distance = found["frechet"][which == "repeated"]
-    return f"| {label} | {' | '.join(cells)} | {distance:.2f} | {lost} |"
-
-
-def caption(dataset: Dataset, steps: int, clips: int, every: int) -> str:
+def caption(dataset: Dataset, steps: int, clips: int) -> str:
     """What the table rests on."""
     people, batch = len({clip.identity for clip in dataset.clips}), recipe_of("both", steps).loop.batch_size
     return (
         f"Each pattern was trained from nothing for {steps} steps of {batch} pictures of {SIZE} x {SIZE} px, one seed, "
         f"the same pictures for all: {len(dataset.clips)} clips of {people} people. `geom_disp` and `both` start from "
         "the picture that the mesh alone gives, as the shipped weights do; `neural_codes` and `nmfc` hold no "
-        "displacement to start from and must learn the whole flow. Measured by self-driving on "
-        f"{clips} test clips, one frame in {every}; the first of each, which the repeated source gives exactly "
-        "(counted as 60 dB), is among them. This is a small budget, without a discriminator, on the default "
+        f"displacement to start from and must learn the whole flow. Measured by same-identity on {clips} test clips. "
+        "This is a small budget, without a discriminator, on the default "
         "tracker's mesh and with metrics of ours: the figures can't be compared with the paper's Table 1, and one "
         "seed does not settle small differences."
     )
@@ -195,7 +147,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=400, help="of training, for each pattern")
     parser.add_argument("--clips", type=Path, default=CLIPS, help="folder of clips to measure on")
     parser.add_argument("--count", type=int, help="measure on the first clips only")
-    parser.add_argument("--every", type=int, default=5, help="compare every n-th frame")
     parser.add_argument("--markdown", type=Path, help="file whose marked section is replaced")
     args = parser.parse_args()
     clips = sorted(args.clips.glob("*.mp4"))[: args.count] if args.clips.is_dir() else []
@@ -203,13 +154,12 @@ def main() -> None:
         sys.exit(f"no .mp4 clips in {args.clips}; name a folder with --clips")
     if args.markdown:
         section_of(args.markdown, SECTION)  # hours later is too late to find that it is missing
-    measurement = {"clips": [str(clip.resolve()) for clip in clips], "every": args.every}
-    training = {"dataset": str(args.dataset.resolve()), "steps": args.steps}
-    only_these(args.output, training | measurement)
+    only_these(args.output, {"dataset": str(args.dataset.resolve()), "steps": args.steps})
     # all training before any measuring: that starts OpenCV's threads, after which forked loaders may hang
     weights = {name: trained(name, args.dataset, args.output / name, args.steps) for name in GUIDANCE}
-    measurements = {name: stored_scores(weights[name], clips, args.every) for name in GUIDANCE}
-    text = f"{caption(Dataset(args.dataset), args.steps, len(clips), args.every)}\n\n{table(measurements)}"
+    report = measured(weights, args.clips, args.count, args.output / "report")
+    table = "\n".join(markdown_table(report))
+    text = f"{caption(Dataset(args.dataset), args.steps, len(clips))}\n\n{table}"
     print(text)
     if args.markdown:
         replace_section(args.markdown, SECTION, text)

@@ -1,7 +1,7 @@
 """Train the shipped pirenderer-lite a little further on a dataset, for comparing datasets at an equal number of steps.
 
 python benchmarks/train_further.py DATASET -o RUN [--steps 350]
-python benchmarks/self_driving.py --every 10 --clips CLIPS --model RUN/weights.safetensors
+countenance evaluate --protocol same-identity --data CLIPS --model RUN/weights.safetensors -o REPORT
 """
 
 from __future__ import annotations

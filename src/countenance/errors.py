@@ -79,6 +79,36 @@ class MotionInvalid(CountenanceError):
     """Numbers that are no motion: wrong shape, NaN or infinite values, a frame rate that is not positive."""
 
 
+class ProtocolUnreadable(CountenanceError):
+    """An evaluation protocol that is missing, damaged, or of other clips."""
+
+    def __init__(
+        self, path: Path | str, reason: str, fix: str = "make it anew with `countenance evaluate`"
+    ) -> None:
+        super().__init__(f"cannot evaluate with {path}: {reason}; {fix}")
+        self.path = Path(path)
+
+
+class WorkerLost(CountenanceError):
+    """A worker process ended without a word."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(
+            f"a worker process ended without a word, perhaps for want of memory; with fewer than {workers} --workers "
+            "the same command goes on where it stopped"
+        )
+
+
+class StudyUnreadable(CountenanceError):
+    """A key or an answer file of a user study that is missing, damaged, or of another study."""
+
+    def __init__(
+        self, path: Path | str, reason: str, fix: str = "ask the participant to download it again"
+    ) -> None:
+        super().__init__(f"cannot use {path}: {reason}; {fix}")
+        self.path = Path(path)
+
+
 class MotionSpaceMismatch(CountenanceError):
     """Motion of one space given to something that speaks another; never reshaped silently."""
 

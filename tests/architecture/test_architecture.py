@@ -15,7 +15,7 @@ PACKAGE = ROOT / "src" / "countenance"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
-    {"errors", "arrays", "timing"},
+    {"errors", "arrays", "timing", "prefetch"},
     {"atomic"},
     {"motion"},
     {"media"},

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 import runpy
 import tomllib
+from importlib import import_module
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -33,3 +36,12 @@ def test_links_between_documents_lead_somewhere() -> None:
             if "://" not in target and not (page.parent / target).exists():
                 broken.append(f"{page.name}: {target}")
     assert broken == []
+
+
+@pytest.mark.parametrize("protocol", ["same-identity", "cross-identity", "multi-view"])
+def test_the_fixed_benchmark_is_shown_as_it_is_kept(protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    heads_test, page = import_module("heads_test"), import_module("page")
+    shown = page.section_of(DOCS / "results.md", f"heads-test {protocol}")
+    command = "python benchmarks/heads_test.py --show --markdown docs/results.md"
+    assert shown == heads_test.text_of(heads_test.kept(protocol)).strip(), f"run: {command}"

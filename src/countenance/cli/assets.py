@@ -20,7 +20,7 @@ class Assets:
     action: Annotated[Literal["list", "fetch"], tyro.conf.Positional] = "list"
     """list, or fetch."""
     name: Annotated[str, tyro.conf.Positional] = "all"
-    """One asset, or all (fetch all leaves out those over 100 MB, which are fetched by name)."""
+    """One asset, or all (fetch all leaves out those over 50 MB, which are fetched by name)."""
     json: bool = False
     """Print as JSON."""
 

@@ -16,9 +16,11 @@ from countenance.cli.assets import Assets
 from countenance.cli.bench import Bench
 from countenance.cli.convert import Convert
 from countenance.cli.edit import Edit
+from countenance.cli.evaluate import Evaluate
 from countenance.cli.interpolate import Interpolate
 from countenance.cli.models import Models
 from countenance.cli.prepare import Prepare
+from countenance.cli.study import Study
 from countenance.cli.talk import Talk
 from countenance.cli.track import Track
 from countenance.cli.train import Train
@@ -44,10 +46,12 @@ VERBS: dict[str, Callable[..., Any]] = {
     "track": Track,
     "models": Models,
     "bench": Bench,
+    "study": Study,
     "assets": Assets,
     "convert": Convert,
     "prepare": Prepare,
     "train": Train,
+    "evaluate": Evaluate,
 }
 
 

@@ -13,11 +13,11 @@ from countenance.arrays import Doubles
 def similarity(
     source: NDArray[Any], target: NDArray[Any], weights: NDArray[Any] | None = None
 ) -> tuple[float, Doubles, Doubles]:
-    """Scale s, rotation R (3, 3) and shift t (3,) that minimise sum_i w_i |target_i - (s R source_i + t)|^2.
+    """Scale s, rotation R (D, D) and shift t (D,) that minimise sum_i w_i |target_i - (s R source_i + t)|^2.
 
     Args:
-        source: (N, 3) points.
-        target: (N, 3) points that correspond one to one.
+        source: (N, D) points, D = 2 or 3.
+        target: (N, D) points that correspond one to one.
         weights: (N,) non-negative weights; equal weights when absent.
 
     Returns:
@@ -29,7 +29,8 @@ def similarity(
     mean_a, mean_b = w @ a, w @ b
     a, b = a - mean_a, b - mean_b
     u, spread, vt = np.linalg.svd((b * w[:, None]).T @ a)
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
+    signs = np.ones(a.shape[1])
+    signs[-1] = np.sign(np.linalg.det(u @ vt))  # a mirror image is no rotation
     rotation = (u * signs) @ vt
     scale = float((spread * signs).sum() / (w @ (a * a).sum(1)))
     return scale, rotation, mean_b - scale * rotation @ mean_a

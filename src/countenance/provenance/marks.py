@@ -29,3 +29,19 @@ def marks(model: str) -> dict[str, str]:
         "synthetic": "true",
         "model": model,
     }
+
+
+def blind_marks(mixed: bool) -> dict[str, str]:
+    """The mark of clips in a blind study: it names no model, as that would tell whose clip it is.
+
+    Args:
+        mixed: recordings are among the clips. Then all carry the same mark, which says so: a mark on the generated
+            ones alone would tell them apart.
+    """
+    texts = marks("withheld (blind study)")
+    if mixed:
+        texts["comment"] = (
+            "Clip of a blind study that mixes synthetic media and recordings; take it for synthetic unless the "
+            f"study's key says otherwise. Made with {texts['software']}."
+        )
+    return texts

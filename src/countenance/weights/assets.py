@@ -82,7 +82,60 @@ VGG19 = Asset(
     wheel=None,
 )
 
-ASSETS: dict[str, Asset] = {asset.name: asset for asset in (FACE_LANDMARKER, EFFICIENTNET_LITE0, VGG19)}
+ALEXNET = Asset(
+    name="alexnet.pth",
+    sha256="7be5be79",
+    size=244_408_911,
+    licence="BSD-3-Clause (torchvision)",
+    used_for="evaluation: LPIPS with AlexNet",
+    url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    wheel=None,
+)
+
+VGG16 = Asset(
+    name="vgg16.pth",
+    sha256="397923af",
+    size=553_433_881,
+    licence="BSD-3-Clause (torchvision)",
+    used_for="evaluation: LPIPS with VGG-16",
+    url="https://download.pytorch.org/models/vgg16-397923af.pth",
+    wheel=None,
+)
+
+LPIPS_ALEX = Asset(
+    name="lpips_alex.pth",
+    sha256="df73285e35b22355a2df87cdb6b70b343713b667eddbda73e1977e0c860835c0",
+    size=6_009,
+    licence="BSD-2-Clause (Zhang et al.)",
+    used_for="evaluation: LPIPS v0.1, what AlexNet's channels count",
+    url="",
+    wheel=("lpips==0.1.4", "lpips/weights/v0.1/alex.pth"),
+    small=True,
+)
+
+LPIPS_VGG = Asset(
+    name="lpips_vgg.pth",
+    sha256="a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868",
+    size=7_289,
+    licence="BSD-2-Clause (Zhang et al.)",
+    used_for="evaluation: LPIPS v0.1, what VGG-16's channels count",
+    url="",
+    wheel=("lpips==0.1.4", "lpips/weights/v0.1/vgg.pth"),
+    small=True,
+)
+
+FID_INCEPTION = Asset(
+    name="fid_inception.pth",
+    sha256="6726825d",
+    size=95_628_359,
+    licence="Apache-2.0 (TensorFlow; converted by the authors of pytorch-fid)",
+    used_for="evaluation: FID",
+    url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+    wheel=None,
+)
+
+_ALL = (FACE_LANDMARKER, EFFICIENTNET_LITE0, VGG19, ALEXNET, VGG16, LPIPS_ALEX, LPIPS_VGG, FID_INCEPTION)
+ASSETS: dict[str, Asset] = {asset.name: asset for asset in _ALL}
 
 
 def get_asset(name: str) -> Asset:

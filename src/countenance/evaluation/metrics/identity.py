@@ -44,6 +44,15 @@ def face_embedding(image: Image, box_px: Floats) -> Doubles:
     return np.asarray(network.compute_face_descriptor(np.ascontiguousarray(image), landmarks), np.float64)
 
 
+def require_dlib() -> None:
+    """Fail early where dlib or its weights are absent.
+
+    Raises:
+        DependencyMissing: with the way to get them.
+    """
+    _networks()
+
+
 @cache
 def _networks() -> tuple[Any, Any, Any]:
     try:

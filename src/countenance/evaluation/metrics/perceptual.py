@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from countenance.arrays import Doubles, Image
-from countenance.errors import BadValue, DependencyMissing
+from countenance.errors import DependencyMissing
+from countenance.evaluation.metrics.frechet import frechet
 
 if TYPE_CHECKING:
     from countenance.losses.perceptual import PerceptualLoss
@@ -45,24 +46,16 @@ def features_lite0(picture: Image) -> Doubles:
 def frechet_lite0(features: Doubles, truth: Doubles) -> float:
     """Fréchet distance of two sets of :func:`features_lite0`, as Gaussians. Lower is better; this is not FID.
 
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), Heusel et al. 2017, Eq. 6; on other features than theirs.
+    The formula is that of :func:`countenance.evaluation.metrics.frechet.frechet`, on other features than FID's.
 
     Args:
-        features: (N, D) of results.
-        truth: (M, D) of true pictures.
+        features: (N, 1280) of results.
+        truth: (M, 1280) of true pictures.
 
     Raises:
         BadValue: fewer than 2 pictures in a set.
     """
-    if min(len(features), len(truth)) < 2:
-        raise BadValue("a Fréchet distance needs at least 2 pictures in each set")
-    gap = features.mean(0) - truth.mean(0)
-    # sets are smaller than D: the root's trace is the sum of singular values of the centred sets' product
-    first, second = (f - f.mean(0) for f in (features, truth))
-    cross = np.linalg.svd(first @ second.T, compute_uv=False).sum()
-    n, m = len(features) - 1, len(truth) - 1
-    spread = (first**2).sum() / n + (second**2).sum() / m - 2 * cross / np.sqrt(n * m)
-    return float(gap @ gap + max(spread, 0.0))
+    return frechet(features, truth)
 
 
 def _planes(picture: Image) -> Any:

@@ -1,0 +1,137 @@
+"""What is compared with what: a fixed list of cases that can be saved, repeated and handed on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from countenance.atomic import replacing
+from countenance.errors import ProtocolUnreadable
+from countenance.motion.transfer import Mode
+
+FORMAT: Final = "countenance-protocol"
+VERSION: Final = 1
+FILE: Final = "protocol.json"
+MOTIONS: Final = "motions"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to render.
+
+    Attributes:
+        name: of the result; unique, and safe as a file name.
+        source: clip, relative to the data folder.
+        source_frame: number of its frame that is the portrait.
+        driver: clip, relative to the data folder; or a motion file, relative to the protocol's own folder.
+        start: first frame of the driver, counted from 0.
+        stop: last frame of the driver and 1.
+        compared: numbers of the driver's frames at which pictures are compared, within [start, stop).
+        transfer: how the driver's motion becomes the source's; see :func:`countenance.motion.transfer.transfer`. A clip
+            that drives its own frame is always taken as it is, in the same crop.
+        truth: clip whose frames of the same numbers are the true pictures; None where there are none.
+        stills: every frame is a picture by itself, not a moment of a movement.
+        group: cases that the report also counts together.
+    """
+
+    name: str
+    source: str
+    source_frame: int
+    driver: str
+    start: int
+    stop: int
+    compared: tuple[int, ...]
+    transfer: Mode = "absolute"
+    truth: str | None = None
+    stills: bool = False
+    group: str = ""
+
+    @property
+    def drives_with_motion(self) -> bool:
+        """The driver is a motion file."""
+        return self.driver.endswith(".npz")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Cases and where they come from.
+
+    Attributes:
+        name: of the catalogue.
+        description: what is done, in one sentence.
+        seed: of everything that was drawn by chance.
+        cases: in the order in which they are run.
+        clips: SHA-256 of every clip, by its name, so that nobody compares other films without noticing.
+        left_out: clip -> why it has no case.
+    """
+
+    name: str
+    description: str
+    seed: int
+    cases: tuple[Case, ...]
+    clips: dict[str, str]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> Path:
+        """Write ``protocol.json`` into a folder.
+
+        Raises:
+            OutputUnwritable: the folder or the disk.
+        """
+        content = {"format": FORMAT, "version": VERSION, **asdict(self)}
+        with replacing(folder / FILE) as temporary:
+            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        return folder / FILE
+
+    @classmethod
+    def load(cls, path: Path) -> Protocol:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ProtocolUnreadable: no such file, or not of this form.
+        """
+        try:
+            content: Any = json.loads(path.read_text(encoding="utf-8"))
+            if content["format"] != FORMAT or content["version"] != VERSION:
+                raise ProtocolUnreadable(path, f"it is not a protocol of version {VERSION}")
+            cases = tuple(Case(**{**case, "compared": tuple(case["compared"])}) for case in content["cases"])
+            names = [case.name for case in cases]
+            if not cases or len(set(names)) < len(names) or any(map(_unsafe, names)):
+                raise ProtocolUnreadable(path, "its cases have no names of their own that a file can have")
+            kept = {k: content[k] for k in ("name", "description", "seed", "clips", "left_out")}
+        except OSError as error:
+            raise ProtocolUnreadable(path, (error.strerror or str(error)).lower()) from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ProtocolUnreadable(path, f"it is damaged ({error!r})") from None
+        return cls(cases=cases, **kept)
+
+    def check_clips(self, data: Path) -> None:
+        """Expect the very same clips in a folder.
+
+        Raises:
+            ProtocolUnreadable: one is missing, or another film.
+        """
+        for name, digest in self.clips.items():
+            path = data / name
+            if not path.is_file():
+                raise ProtocolUnreadable(path, "the protocol needs this clip", "name its folder with --data")
+            if sha256_of(path) != digest:
+                raise ProtocolUnreadable(path, "it is another film than the protocol's")
+
+    @property
+    def digest(self) -> str:
+        """Says whether two protocols are the same."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _unsafe(name: str) -> bool:
+    return not name or name.startswith(".") or any(c in name for c in "/\\:")
