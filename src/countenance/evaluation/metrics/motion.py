@@ -17,7 +17,9 @@ _ANGLES = [ARKIT.index(name) for name in ("yaw", "pitch", "roll")]
 _LIPS = list(REGIONS["lips"])
 _UPPER, _LOWER = (chain[len(chain) // 2] for chain in (INNER_LIPS_UPPER, INNER_LIPS_LOWER))
 _FEWEST = 3  # frames that a correlation over time needs
-_STILL = 0.1  # percent of the face's height: spread below which lips do not move, but the tracker's noise does
+_STILL = (
+    0.1  # percent of the face's height: spread below which lips do not move, but the tracker's noise does
+)
 
 
 def expression_error_arkit(values: Floats, truth: Floats) -> float:
