@@ -11,12 +11,12 @@ from torch import Tensor
 
 from countenance.errors import BadValue, UnknownName, WeightsDamaged, WeightsMissing
 from countenance.evaluation.metrics.arcface import (
-    TEMPLATE_PX,
     aligned_face,
     face_embedding_arcface,
     identity_cosine_arcface,
 )
 from countenance.evaluation.metrics.iresnet import SOURCE, IResNet, load_arcface
+from countenance.face.alignment import ARCFACE_PX
 from countenance.face.procrustes import similarity
 from seeded import seeded_by_name
 
@@ -73,7 +73,7 @@ def test_the_network_gives_the_authors_numbers(state: dict[str, Tensor], assets:
     path.unlink()  # 175 MB
     assert not network.training
     picture = (np.arange(112 * 112 * 3) * 7919 % 251).astype(np.uint8).reshape(112, 112, 3)
-    landmarks = face_at(np.array(TEMPLATE_PX) + 0.5)
+    landmarks = face_at(np.array(ARCFACE_PX) + 0.5)
     np.testing.assert_array_equal(aligned_face(picture, landmarks), picture)
     embedding = face_embedding_arcface(picture, landmarks, network)
     assert embedding.shape == (512,)
@@ -95,7 +95,7 @@ def test_faces_are_aligned_as_insightface_does() -> None:
 
 
 def test_a_similarity_in_the_plane_does_not_mirror() -> None:
-    template = np.array(TEMPLATE_PX)
+    template = np.array(ARCFACE_PX)
     turn = np.array([[np.cos(2.0), -np.sin(2.0)], [np.sin(2.0), np.cos(2.0)]])
     scale, rotation, shift = similarity(template, 0.3 * template @ turn.T + [5, -7])
     assert scale == pytest.approx(0.3)
@@ -105,7 +105,7 @@ def test_a_similarity_in_the_plane_does_not_mirror() -> None:
 
 
 def test_where_the_picture_ends_it_is_black() -> None:
-    points = np.array(TEMPLATE_PX) + 0.5 - [40, 0]
+    points = np.array(ARCFACE_PX) + 0.5 - [40, 0]
     found = aligned_face(np.full((112, 112, 3), 200, np.uint8), face_at(points))
     assert (found[:, :39] == 0).all()
     assert (found[:, 41:] == 200).all()

@@ -21,6 +21,16 @@ CROP_PX: Final = 224
 _FACE_PX = 102.0  # length in the crop of one unit of the standard face
 _POINT_PAIRS = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
 
+ARCFACE_PX: Final = (
+    (38.2946, 51.6963),
+    (73.5318, 51.5014),
+    (56.0252, 71.7366),
+    (41.5493, 92.3655),
+    (70.7299, 92.2041),
+)
+"""Where InsightFace puts the eyes (image left first), the nose tip and the mouth's corners in a crop of 112 x 112.
+Counted as OpenCV counts: the first pixel's centre is (0, 0)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Alignment:

@@ -13,7 +13,7 @@ import numpy as np
 
 from countenance.arrays import Doubles, Floats, Image
 from countenance.errors import BadValue, DependencyMissing
-from countenance.face.alignment import five_points
+from countenance.face.alignment import ARCFACE_PX, five_points
 from countenance.face.mediapipe_topology import IBUG_68, VERTEX_COUNT
 from countenance.face.procrustes import similarity
 
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from countenance.evaluation.metrics.iresnet import IResNet
 
 SIDE_PX: Final = 112
-TEMPLATE_PX: Final = (
-    (38.2946, 51.6963),
-    (73.5318, 51.5014),
-    (56.0252, 71.7366),
-    (41.5493, 92.3655),
-    (70.7299, 92.2041),
-)
-"""Where InsightFace puts the eyes (image left first), the nose tip and the mouth's corners in a crop of 112 x 112.
-Counted as OpenCV counts: the first pixel's centre is (0, 0)."""
 
 
 def identity_cosine_arcface(first: Doubles, second: Doubles) -> float:
@@ -66,7 +57,7 @@ def face_embedding_arcface(image: Image, landmarks_px: Floats, network: IResNet 
 
 
 def aligned_face(image: Image, landmarks_px: Floats) -> Image:
-    """The face as ArcFace was trained: 112 x 112, eyes, nose and mouth near :data:`TEMPLATE_PX`; black outside.
+    """The face as ArcFace was trained: 112 x 112, eyes, nose and mouth near ``ARCFACE_PX``; black outside.
 
     The five points are fitted by a similarity, as in InsightFace's ``face_align.norm_crop``. InsightFace has them from
     its face detector; here they are MediaPipe's, an eye being the middle of its corners.
@@ -86,7 +77,7 @@ def aligned_face(image: Image, landmarks_px: Floats) -> Image:
     if not np.isfinite(points).all() or np.ptp(points, axis=0).max() < 1:
         raise BadValue("landmarks to align hold NaN or infinite values, or lie all in one point")
     # in px of this package the first pixel's centre is (0.5, 0.5), in OpenCV's (0, 0)
-    scale, rotation, shift = similarity(points - 0.5, np.array(TEMPLATE_PX))
+    scale, rotation, shift = similarity(points - 0.5, np.array(ARCFACE_PX))
     matrix = np.column_stack([scale * rotation, shift])
     return np.asarray(cv2.warpAffine(image, matrix, (SIDE_PX, SIDE_PX), flags=cv2.INTER_LINEAR), np.uint8)
 

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from countenance.evaluation.metrics.published import published_tensors, ready
 from countenance.weights.assets import FID_INCEPTION, require_asset
+from countenance.weights.published import published_tensors, ready
 
 SIDE = 299
 FEATURES = 2048

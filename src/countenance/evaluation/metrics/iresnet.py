@@ -9,8 +9,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from countenance.errors import UnknownName, WeightsMissing
-from countenance.evaluation.metrics.published import published_tensors, ready
 from countenance.weights.assets import assets_folder
+from countenance.weights.published import published_tensors, ready
 
 SOURCE = "https://github.com/deepinsight/insightface/tree/master/recognition/arcface_torch"
 """Where the authors publish their models. They state no checksums, so names and shapes are all that can be checked. The

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from countenance.errors import UnknownName
-from countenance.evaluation.metrics.published import published_tensors, ready
 from countenance.weights.assets import ALEXNET, LPIPS_ALEX, LPIPS_VGG, VGG16, Asset, require_asset
+from countenance.weights.published import published_tensors, ready
 
 NETWORKS = ("alex", "vgg")
 
