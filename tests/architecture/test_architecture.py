@@ -26,6 +26,7 @@ LAYERS = (
     {"trackers"},
     {"losses", "data"},
     {"training"},
+    {"generators"},
     {"renderers", "speech"},
     {"compose", "provenance"},
     {"animation"},
