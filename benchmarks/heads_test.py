@@ -45,15 +45,14 @@ def measured(
 ) -> dict[str, Any]:
     """One protocol's report, without what differs by case."""
     settings = Settings(protocol, clips, limit=PROTOCOLS[protocol], videos=False)
-    report = evaluate(
-        [Model.parsed(m) for m in models], settings, folder / protocol, Crew(workers=workers), quiet
-    )
+    chosen = [Model.parsed(name) for name in models]
+    report = evaluate(chosen, settings, folder / protocol, Crew(workers=workers), quiet)
     whole = report["protocol"]
     told = {key: whole[key] for key in ("name", "description", "seed", "digest")}
     return {
         "protocol": {**told, "cases": len(whole["cases"]), "clips": len(whole["clips"])},
         "metrics": report["metrics"],
-        "models": {label: {k: found[k] for k in _KEPT} for label, found in report["models"].items()},
+        "models": {m.label: {k: report["models"][m.label][k] for k in _KEPT} for m in chosen},
         "environment": report["environment"],
     }
 

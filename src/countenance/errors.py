@@ -6,15 +6,28 @@ and exits with ``exit_code``; Python callers catch :class:`CountenanceError` or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 
 class CountenanceError(Exception):
     """Base of all errors that the package raises on purpose."""
 
     exit_code = 2
+
+    def __reduce__(self) -> tuple[Callable[..., CountenanceError], tuple[Any, ...]]:
+        """Errors of worker processes are pickled; the message is written already."""
+        return _told_again, (type(self), self.args, self.__dict__)
+
+
+def _told_again(
+    kind: type[CountenanceError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> CountenanceError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class MediaUnreadable(CountenanceError):

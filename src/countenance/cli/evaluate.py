@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
@@ -54,6 +54,8 @@ class Evaluate:
     json: bool = False
     """Print a summary as JSON."""
 
+    interrupted: ClassVar[str] = "interrupted; the same command goes on"
+
     def run(self) -> dict[str, Any]:
         """Do it; returns the summary."""
         from countenance.cli.progress import bar
@@ -63,8 +65,8 @@ class Evaluate:
         from countenance.evaluation.protocols.sizes import Sizes
         from countenance.evaluation.report.files import write_report
 
-        if self.limit is not None and self.limit < 1:
-            raise BadValue(f"--limit {self.limit} leaves no case; give 1 or more")
+        if self.ray_address is not None and self.engine != "ray":
+            raise BadValue("--ray-address is of use with --engine ray only; add that, or leave it out")
         if self.workers is not None and self.workers < 1:
             raise BadValue(f"{self.workers} workers can't work; give 1 or more")
         models = [Model.parsed(text) for text in self.model]

@@ -82,7 +82,8 @@ def run(verb: Any) -> int:
     except CountenanceError as error:
         return _fail(str(error), error.exit_code, verb.json)
     except KeyboardInterrupt:
-        return _fail("interrupted; nothing was written", 130, verb.json)
+        told = getattr(verb, "interrupted", "interrupted; nothing was written")
+        return _fail(told, 130, verb.json)
     if verb.json:
         print(json.dumps(summary))
     elif "text" in summary:

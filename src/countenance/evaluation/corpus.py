@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import is_zipfile
 
-from countenance.errors import BadValue
+from countenance.errors import BadValue, MediaUnreadable
 from countenance.evaluation.protocols.protocol import sha256_of
 from countenance.evaluation.tracks import ClipTrack, load_track, save_track, track_clip
 from countenance.trackers.tracker import Tracker
 
 _VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi")
+_MOST_BYTES, _TOLD_APART = 150, 8  # of a case's name, so that files of it have suffixes and temporary names
 
 
 class Corpus:
@@ -29,16 +32,19 @@ class Corpus:
         self._digests: dict[str, str] = {}
 
     def clips(self) -> list[str]:
-        """Names of all clips, relative to the folder, sorted.
+        """Names of all clips, relative to the folder, sorted; hidden files are none.
 
         Raises:
-            BadValue: there are none.
+            BadValue: there are none, or one has a name that can't be written down.
         """
+        inside = (path.relative_to(self.folder) for path in self.folder.rglob("*") if path.is_file())
         found = sorted(
-            path.relative_to(self.folder).as_posix()
-            for path in self.folder.rglob("*")
-            if path.suffix.lower() in _VIDEOS and path.is_file()
+            path.as_posix()
+            for path in inside
+            if path.suffix.lower() in _VIDEOS and not any(part.startswith(".") for part in path.parts)
         )
+        if odd := next((name for name in found if not _is_text(name)), None):
+            raise BadValue(f"{self.folder} has a clip {odd!a}, whose name is no text; rename it")
         if not found:
             raise BadValue(
                 f"there are no clips ({', '.join(_VIDEOS)}) in {self.folder}; name a folder with --data"
@@ -52,9 +58,17 @@ class Corpus:
         return self._trackers[space]
 
     def digest(self, clip: str) -> str:
-        """SHA-256 of a clip."""
+        """SHA-256 of a clip.
+
+        Raises:
+            MediaUnreadable: it is not there, or closed to us.
+        """
         if clip not in self._digests:
-            self._digests[clip] = sha256_of(self.folder / clip)
+            try:
+                self._digests[clip] = sha256_of(self.folder / clip)
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise MediaUnreadable(self.folder / clip, reason, "make it readable") from error
         return self._digests[clip]
 
     def track(self, clip: str, space: str = "arkit") -> ClipTrack:
@@ -66,14 +80,19 @@ class Corpus:
         """
         if (clip, space) not in self._tracks:
             path = self._path(clip, space)
-            if not path.is_file():
-                save_track(path, track_clip(self.folder / clip, self.tracker(space)))
-            self._tracks = {(clip, space): load_track(path)} | dict(list(self._tracks.items())[:7])
+            track = load_track(path)
+            if track is None:
+                track = track_clip(self.folder / clip, self.tracker(space))
+                save_track(path, track)
+            self._tracks = {(clip, space): track} | dict(list(self._tracks.items())[:7])
         return self._tracks[clip, space]
 
     def is_tracked(self, clip: str, space: str) -> bool:
-        """Its track is on disk."""
-        return self._path(clip, space).is_file()
+        """Its track is on disk, and was written to its end."""
+        try:
+            return is_zipfile(self._path(clip, space))
+        except MediaUnreadable:
+            return False
 
     def _path(self, clip: str, space: str) -> Path:
         return self._kept / f"{self.digest(clip)[:32]}-{space}.npz"
@@ -86,5 +105,18 @@ def person_of(clip: str) -> str:
 
 
 def case_name(*parts: str) -> str:
-    """A name for a case, from names of clips."""
-    return "__".join(part.rpartition(".")[0].replace("/", "-") or part for part in parts)
+    """A name for a case, from names of clips: one that every file can have."""
+    whole = "__".join(part.rpartition(".")[0] for part in parts)
+    name = "".join("-" if c in "/\\:" or not c.isprintable() else c for c in whole)
+    if len(name.encode()) <= _MOST_BYTES:
+        return name
+    told_apart = hashlib.sha256(whole.encode()).hexdigest()[:_TOLD_APART]
+    return f"{name.encode()[: _MOST_BYTES - _TOLD_APART - 1].decode(errors='ignore')}-{told_apart}"
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

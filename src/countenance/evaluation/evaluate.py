@@ -6,12 +6,13 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from countenance.animation import animate
 from countenance.atomic import make_folder, replacing
-from countenance.errors import BadValue, CountenanceError, ProtocolUnreadable
+from countenance.errors import BadValue, ProtocolUnreadable, UnknownName
 from countenance.evaluation.corpus import Corpus
 from countenance.evaluation.engines import EngineName, run_tasks
 from countenance.evaluation.environment import environment
@@ -21,7 +22,7 @@ from countenance.evaluation.protocols.catalogue import PROTOCOLS, build
 from countenance.evaluation.protocols.protocol import FILE, Case, Protocol
 from countenance.evaluation.protocols.sizes import Sizes
 from countenance.evaluation.summary import by_group, counts, estimates, frechet_of
-from countenance.evaluation.work import RESULTS, TRACKS, CaseResult, CaseTask, TrackTask
+from countenance.evaluation.work import GOES_ON, RESULTS, TRACKS, CaseResult, CaseTask, TrackTask
 from countenance.motion.sequence import Motion
 from countenance.renderers.catalogue import load_renderer
 from countenance.trackers.catalogue import tracker_for
@@ -42,6 +43,9 @@ class Settings:
         seed: likewise.
         limit: the first so many cases only.
         videos: keep what is rendered.
+
+    Raises:
+        BadValue: a negative seed, or a limit that leaves no case.
     """
 
     protocol: str
@@ -50,6 +54,24 @@ class Settings:
     seed: int = 0
     limit: int | None = None
     videos: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks the numbers."""
+        if self.seed < 0:
+            raise BadValue(f"--seed {self.seed} is no seed; give 0 or more")
+        if self.limit is not None and self.limit < 1:
+            raise BadValue(f"--limit {self.limit} leaves no case; give 1 or more")
+
+    @property
+    def is_saved(self) -> bool:
+        """The protocol is a file."""
+        return self.protocol.endswith(".json")
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What the cases depend on."""
+        sizes = asdict(self.sizes)
+        return {"protocol": self.protocol, **sizes, "seed": self.seed, "limit": self.limit}
 
 
 @dataclass(frozen=True)
@@ -86,14 +108,11 @@ def evaluate(
         CountenanceError: anything that keeps all cases from being done. What goes wrong in one case is part of its
             result.
     """
-    if not settings.data.is_dir():
-        raise BadValue(f"there is no folder {settings.data}; name the folder of the clips with --data")
-    labels = [model.label for model in models]
-    if len(set(labels)) < len(labels):
-        raise BadValue("two models have the same name; write --model LABEL=PATH")
+    _check(models, settings, output)
+    output, settings = output.resolve(), replace(settings, data=settings.data.resolve())  # for any worker
     make_folder(output / TRACKS)
-    metrics = _remembered(output, settings)
     protocol = _protocol(output, settings, crew, progress)
+    metrics = _remembered(output)
     for model in models:
         _expect_same(output, model)
     spaces = sorted({"arkit", *(model.space for model in models)})
@@ -104,18 +123,33 @@ def evaluate(
         for model in models
         for case in protocol.cases
     ]
-    left = [task for task in tasks if not task.result.is_file()]
+    left = [task for task in tasks if not task.done]
     for _ in progress(run_tasks(left, crew.engine, crew.workers, crew.address), "evaluating", len(left)):
         pass
     for model in models:
         _time(model, protocol, settings.data, output)
-    report = report_of(output, settings)
+    report = report_of(output)
     with replacing(output / REPORT) as temporary:
         temporary.write_text(json.dumps(report, indent=1, allow_nan=False), encoding="utf-8")
     return report
 
 
-def report_of(output: Path, settings: Settings) -> dict[str, Any]:
+def _check(models: Sequence[Model], settings: Settings, output: Path) -> None:
+    """Before anything is written."""
+    if not settings.data.is_dir():
+        raise BadValue(f"there is no folder {settings.data}; name the folder of the clips with --data")
+    if output.resolve().is_relative_to(settings.data.resolve()):
+        raise BadValue(f"{output} lies among the clips, and would add its own videos; choose a -o elsewhere")
+    labels = [model.label for model in models]
+    if len(set(labels)) < len(labels):
+        raise BadValue("two models have the same name; write --model LABEL=PATH")
+    if settings.is_saved and settings.limit is not None:
+        raise BadValue("a saved protocol is run as a whole; leave --limit out")
+    if not settings.is_saved and settings.protocol not in PROTOCOLS:
+        raise UnknownName("protocol", settings.protocol, PROTOCOLS)
+
+
+def report_of(output: Path) -> dict[str, Any]:
     """Everything that was measured in a folder, of all models that were ever evaluated in it.
 
     Returns:
@@ -123,12 +157,12 @@ def report_of(output: Path, settings: Settings) -> dict[str, Any]:
         groups, counts, speed, cases) and environment, of plain types.
     """
     protocol = Protocol.load(output / FILE)
-    metrics = _remembered(output, settings)
+    metrics = _remembered(output)
     groups = {case.name: case.group for case in protocol.cases}
     models: dict[str, Any] = {}
     for folder in sorted((output / RESULTS).iterdir()) if (output / RESULTS).is_dir() else []:
         paths = [folder / f"{case.name}.json" for case in protocol.cases]
-        results = [CaseResult.load(path) for path in paths if path.is_file()]
+        results = [result for path in paths if (result := CaseResult.kept(path))]
         if not results:
             continue
         summary = estimates(results, metrics, protocol.seed)
@@ -148,15 +182,14 @@ def report_of(output: Path, settings: Settings) -> dict[str, Any]:
             m.name: {k: getattr(m, k) for k in ("title", "unit", "best", "needs", "definition")}
             for m in metrics
         },
-        "left_out": json.loads((output / SETTINGS).read_text(encoding="utf-8"))["left_out"],
+        "left_out": _settings(output)["left_out"],
         "models": models,
         "environment": environment(),
     }
 
 
 def _do(tasks: Sequence[TrackTask], crew: Crew, progress: Progress) -> None:
-    corpus_kept = {task for task in tasks if not _tracked(task)}
-    left = [task for task in tasks if task in corpus_kept]
+    left = [task for task in tasks if not _tracked(task)]
     for _ in progress(run_tasks(left, crew.engine, crew.workers, crew.address), "tracking", len(left)):
         pass
 
@@ -167,65 +200,92 @@ def _tracked(task: TrackTask) -> bool:
 
 def _protocol(output: Path, settings: Settings, crew: Crew, progress: Progress) -> Protocol:
     """The folder's own, a saved one, or a new one."""
-    if (output / FILE).is_file():
+    if (output / SETTINGS).is_file() and (output / FILE).is_file():
         protocol = Protocol.load(output / FILE)
+        _expect_asked(output, settings, protocol)
         protocol.check_clips(settings.data)
         return protocol
-    if settings.protocol.endswith(".json"):
-        return _adopted(Path(settings.protocol), output, settings)
-    corpus = Corpus(settings.data, output / TRACKS, tracker_for)
-    if settings.protocol in PROTOCOLS:
-        tasks = [TrackTask(output, settings.data, clip, "arkit") for clip in corpus.clips()]
-        _do(tasks, crew, progress)
-    protocol = build(settings.protocol, corpus, output, settings.sizes, settings.seed, settings.limit)
+    if (output / RESULTS).exists():
+        raise BadValue(f"{output} holds results without their {FILE} and {SETTINGS}; choose a new -o")
+    if settings.is_saved:
+        protocol = _adopted(Path(settings.protocol), output, settings.data)
+    else:
+        if (output / FILE).exists():
+            raise BadValue(
+                f"{output} holds a protocol from elsewhere; run it with --protocol {output / FILE}, or choose a new -o"
+            )
+        corpus = Corpus(settings.data, output / TRACKS, tracker_for)
+        _do([TrackTask(output, settings.data, clip, "arkit") for clip in corpus.clips()], crew, progress)
+        protocol = build(settings.protocol, corpus, output, settings.sizes, settings.seed, settings.limit)
+    _remember(output, settings)
     protocol.save(output)
     return protocol
 
 
-def _adopted(path: Path, output: Path, settings: Settings) -> Protocol:
-    """A protocol that somebody else made, with its motion files."""
-    protocol = Protocol.load(path)
-    if settings.limit is not None:
-        raise BadValue("a saved protocol is run as a whole; leave --limit out")
-    protocol.check_clips(settings.data)
-    for case in protocol.cases:
-        if case.drives_with_motion:
-            given = path.parent / case.driver
-            if ".." in Path(case.driver).parts or Path(case.driver).is_absolute() or not given.is_file():
-                raise ProtocolUnreadable(given, "the protocol needs this motion file beside it")
-            make_folder((output / case.driver).parent)
-            with replacing(output / case.driver) as temporary:
-                temporary.write_bytes(given.read_bytes())
-    protocol.save(output)
-    return protocol
-
-
-def _remembered(output: Path, settings: Settings) -> tuple[Metric, ...]:
-    """The metrics of this evaluation: those that could be measured when it was begun.
+def _expect_asked(output: Path, settings: Settings, protocol: Protocol) -> None:
+    """A folder holds one evaluation.
 
     Raises:
-        BadValue: the folder holds another evaluation.
+        BadValue: it holds another one.
     """
-    asked = {
-        "protocol": settings.protocol,
-        "frames": settings.sizes.frames,
-        "compared": settings.sizes.compared,
-        "seed": settings.seed,
-        "limit": settings.limit,
-    }
-    path = output / SETTINGS
-    if not path.is_file():
-        left_out = {metric.name: why for metric in METRICS if (why := metric.missing())}
-        names = [metric.name for metric in METRICS if metric.name not in left_out]
-        with replacing(path) as temporary:
-            temporary.write_text(json.dumps({"asked": asked, "metrics": names, "left_out": left_out}))
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    for name, value in kept["asked"].items():
-        if asked[name] != value:
+    if settings.is_saved:
+        if Protocol.load(Path(settings.protocol)).digest != protocol.digest:
             raise BadValue(
-                f"{output} holds an evaluation with {name} {value}, and this is with {asked[name]}; choose a new -o"
+                f"{output} holds an evaluation with another protocol than {settings.protocol}; choose a new -o"
             )
-    return tuple(metric for metric in METRICS if metric.name in kept["metrics"])
+        return
+    for name, value in _settings(output)["asked"].items():
+        if settings.asked[name] != value:
+            raise BadValue(
+                f"{output} holds an evaluation with {name} {value}, and this is with {settings.asked[name]}; "
+                "choose a new -o"
+            )
+
+
+def _adopted(path: Path, output: Path, data: Path) -> Protocol:
+    """A protocol that somebody else made, with its motion files."""
+    protocol = Protocol.load(path)
+    protocol.check_clips(data)
+    for name in sorted({case.driver for case in protocol.cases if case.drives_with_motion}):
+        try:
+            content = (path.parent / name).read_bytes()
+        except OSError as error:
+            reason = "the protocol needs this motion file beside it"
+            raise ProtocolUnreadable(path.parent / name, reason, "get it with the protocol") from error
+        make_folder((output / name).parent)
+        with replacing(output / name) as temporary:
+            temporary.write_bytes(content)
+    return protocol
+
+
+def _remember(output: Path, settings: Settings) -> None:
+    """The metrics of an evaluation are those that can be measured when it is begun."""
+    left_out = {metric.name: why for metric in METRICS if (why := metric.missing())}
+    names = [metric.name for metric in METRICS if metric.name not in left_out]
+    with replacing(output / SETTINGS) as temporary:
+        temporary.write_text(json.dumps({"asked": settings.asked, "metrics": names, "left_out": left_out}))
+
+
+def _remembered(output: Path) -> tuple[Metric, ...]:
+    kept = _settings(output)["metrics"]
+    return tuple(metric for metric in METRICS if metric.name in kept)
+
+
+def _settings(output: Path) -> dict[str, Any]:
+    """What :func:`_remember` wrote.
+
+    Raises:
+        ProtocolUnreadable: it is damaged.
+    """
+    try:
+        kept: dict[str, Any] = json.loads((output / SETTINGS).read_text(encoding="utf-8"))
+        parts = (dict(kept["asked"]), list(kept["metrics"]), dict(kept["left_out"]))
+        if all(parts[:2]) and parts[0].keys() == Settings("", Path()).asked.keys():
+            return kept
+        reason = "it is damaged"
+    except (OSError, KeyError, RecursionError, TypeError, ValueError) as error:
+        reason = f"it is damaged ({error!r})"
+    raise ProtocolUnreadable(output / SETTINGS, reason, "choose a new -o")
 
 
 def _expect_same(output: Path, model: Model) -> None:
@@ -244,13 +304,13 @@ def _expect_same(output: Path, model: Model) -> None:
 def _time(model: Model, protocol: Protocol, data: Path, output: Path) -> None:
     """Frames a second of a renderer on the first case that it can do, with nothing beside it; measured once."""
     path = output / RESULTS / model.label / ".speed"
-    if path.is_file() or not model.renders:
+    if _kept_speed(path) is not None or not model.renders:
         return
     corpus = Corpus(data, output / TRACKS, tracker_for)
     for case in protocol.cases[:3]:
         try:
             speed = _frames_per_s(model, case, corpus, output)
-        except CountenanceError:  # which its result says, too
+        except GOES_ON:  # which its result says, too
             continue
         with replacing(path) as temporary:
             temporary.write_text(str(speed))
@@ -279,9 +339,16 @@ def _looped(motion: Motion, frames: int) -> Motion:
 
 def _speed(folder: Path, results: Sequence[CaseResult]) -> dict[str, float]:
     speed = {"peak_mb": max(result.peak_mb for result in results)}
-    if (folder / ".speed").is_file():
-        speed["frames_per_s"] = float((folder / ".speed").read_text())
-    return speed
+    frames_per_s = _kept_speed(folder / ".speed")
+    return speed if frames_per_s is None else {**speed, "frames_per_s": frames_per_s}
+
+
+def _kept_speed(path: Path) -> float | None:
+    try:
+        value = float(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isfinite(value) else None
 
 
 def _groups(groups: dict[str, dict[str, Any]]) -> dict[str, Any]:

@@ -25,8 +25,9 @@ from countenance.evaluation.metrics.motion import (
     pose_error_deg,
 )
 from countenance.evaluation.metrics.perceptual import features_lite0, perceptual_lite0
-from countenance.evaluation.metrics.sharpness import cpbd
+from countenance.evaluation.metrics.sharpness import SMALLEST_CPBD, cpbd
 from countenance.evaluation.metrics.temporal import flicker, landmark_jitter_percent
+from countenance.evaluation.models import expect_frames
 from countenance.evaluation.protocols.protocol import Case
 from countenance.evaluation.protocols.sizes import spread
 from countenance.evaluation.tracks import pictures_at
@@ -62,6 +63,11 @@ def _true(compare: Callable[[Image, Image], float]) -> Callable[[Moment], float]
     return lambda m: float("nan") if m.truth is None else compare(m.picture, m.truth)
 
 
+def _if_large(side: int, measure: Callable[[Moment], float]) -> Callable[[Moment], float]:
+    """Some metrics are defined for pictures of this many px a side or more."""
+    return lambda m: measure(m) if min(m.picture.shape[:2]) >= side else float("nan")
+
+
 def _true_landmarks(compare: Callable[[Floats, Floats], float]) -> Callable[[Moment], float]:
     return lambda m: (
         float("nan")
@@ -92,7 +98,7 @@ OF_MOMENTS: dict[str, Callable[[Moment], float]] = {
     "l1": _true(pixels.l1),
     "psnr": _true(lambda a, b: min(pixels.psnr(a, b), BEST_PSNR)),
     "ssim": _true(pixels.ssim),
-    "ms_ssim": _true(pixels.ms_ssim),
+    "ms_ssim": _if_large(pixels.SMALLEST_MS_SSIM, _true(pixels.ms_ssim)),
     "perceptual_lite0": _true(perceptual_lite0),
     "expression_error_arkit": _asked(expression_error_arkit),
     "pose_error_deg": _asked(pose_error_deg),
@@ -102,7 +108,7 @@ OF_MOMENTS: dict[str, Callable[[Moment], float]] = {
     "lpips_vgg": _true(lambda a, b: lpips(a, b, "vgg")),
     "identity_cosine_dlib": _identity_dlib,
     "identity_cosine_arcface": _identity_arcface,
-    "cpbd": lambda m: cpbd(m.picture),
+    "cpbd": _if_large(SMALLEST_CPBD, lambda m: cpbd(m.picture)),
 }
 """Metrics of single frames; a case has their means."""
 
@@ -145,6 +151,8 @@ class Measuring:
     ) -> None:
         self._case, self._corpus, self._asked = case, corpus, asked
         self._metrics = metrics
+        if case.truth:
+            expect_frames(case, case.truth, len(corpus.track(case.truth)), max(case.compared) + 1)
         self._truths = pictures_at(corpus.folder / case.truth, list(case.compared)) if case.truth else None
         face = corpus.track(case.source).face(case.source_frame)
         self._own: dict[str, Doubles] = {}

@@ -58,12 +58,14 @@ class Model:
             BadValue: a label that can't name a folder.
         """
         label, equals, source = text.partition("=")
-        if not equals:
+        if text and not equals:
             source = text
             path = Path(text)
             is_path = text not in renderer_names() and (path.is_dir() or text.endswith(".safetensors"))
             label = path.resolve().name.removesuffix(".safetensors") if is_path else text
-        if not label or label.startswith(".") or "/" in label or "\\" in label:
+        if source and source not in (REPEATED, *renderer_names()) and Path(source).exists():
+            source = str(Path(source).resolve())  # workers may be elsewhere
+        if not source or not label or label.startswith(".") or "/" in label or "\\" in label:
             raise BadValue(f"'{label}' can't name a result; write --model LABEL=PATH")
         model = cls(label, source)
         if model.renders:
@@ -73,7 +75,7 @@ class Model:
     @property
     def is_folder(self) -> bool:
         """It is a folder of results."""
-        return self.source not in renderer_names() and Path(self.source).is_dir()
+        return self.source not in (REPEATED, *renderer_names()) and Path(self.source).is_dir()
 
     @property
     def renders(self) -> bool:
@@ -117,22 +119,34 @@ def asked_motion(
 
     Raises:
         MotionSpaceMismatch: a motion file of another space.
-        BadValue: a motion file that is too short.
+        BadValue: a driver that is too short.
     """
     if case.drives_with_motion:
         motion = load_motion(folder / case.driver)
         if motion.space.name != space:
             raise MotionSpaceMismatch(motion.space.name, space, f"case {case.name}")
-        if len(motion) < case.stop:
-            raise BadValue(f"{case.driver} has {len(motion)} frames and {case.name} needs {case.stop}")
+        expect_frames(case, case.driver, len(motion), case.stop)
         return _placed(motion[case.start : case.stop], portrait.motion)
     track = corpus.track(case.driver, space)
+    expect_frames(case, case.driver, len(track), case.stop)
     part, tracker = slice(case.start, case.stop), corpus.tracker(space)
     if case.driver == case.source:
         return tracker.motion(track.coefficients[part], portrait.crop, track.fps, track.observed[part])
     crop = Crop.around(track.face(case.start).box_px, scale)
     motion = tracker.motion(track.coefficients[part], crop, track.fps, track.observed[part])
     return transfer(motion, portrait.motion, case.transfer)
+
+
+def expect_frames(case: Case, name: str, there: int, needed: int) -> None:
+    """A protocol from elsewhere may ask for more than a clip or motion file has.
+
+    Raises:
+        BadValue: it does.
+    """
+    if there < needed:
+        raise BadValue(
+            f"{name} has {there} frames and the case {case.name} needs {needed}; mend protocol.json"
+        )
 
 
 def _placed(motion: Motion, own: Motion) -> Motion:
@@ -175,6 +189,18 @@ def pictures_of(
     return (frame.image for frame in animate(portrait, parts, renderer)), False
 
 
+def last_change(model: Model, name: str) -> float:
+    """When another program last wrote its result of a case, in seconds since 1970; 0 for models of ours."""
+    if not model.is_folder:
+        return 0.0
+    try:
+        result = _result_of(Path(model.source), name)
+        parts = (result, *(result.iterdir() if result.is_dir() else ()))
+        return max(float(path.stat().st_mtime) for path in parts)
+    except (MediaUnreadable, OSError):
+        return 0.0
+
+
 def _result_of(folder: Path, name: str) -> Path:
     for suffix in ("", ".mp4", ".mkv", ".mov", ".webm", ".avi"):
         path = folder / f"{name}{suffix}"
@@ -209,8 +235,17 @@ def _frames(path: Path, size: tuple[int, int] | None) -> Iterator[Image]:
 
 
 def source_picture(case: Case, corpus: Corpus) -> Image:
-    """The frame that is the case's portrait."""
-    return next(pictures_at(corpus.folder / case.source, [case.source_frame]))
+    """The frame that is the case's portrait.
+
+    Raises:
+        BadValue: the clip is shorter.
+    """
+    picture = next(pictures_at(corpus.folder / case.source, [case.source_frame]), None)
+    if picture is None:
+        raise BadValue(
+            f"{case.source} has no frame {case.source_frame} for the case {case.name}; mend protocol.json"
+        )
+    return picture
 
 
 @lru_cache(maxsize=2)

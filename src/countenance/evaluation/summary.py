@@ -12,6 +12,7 @@ import numpy as np
 from countenance.arrays import Doubles
 from countenance.evaluation.metrics.catalogue import Metric
 from countenance.evaluation.metrics.frechet import frechet
+from countenance.evaluation.tracks import UNUSABLE
 from countenance.evaluation.work import CaseResult
 
 RESAMPLES = 1000
@@ -84,19 +85,26 @@ def frechet_of(metric: str, results: Sequence[CaseResult], folder: Path) -> Esti
     both: dict[str, list[Doubles]] = {"result": [], "truth": []}
     cases = 0
     for result in results:
-        path = folder / f"{result.case}.npz"
-        if result.failed or not path.is_file():
+        kept = None if result.failed else _features(folder / f"{result.case}.npz", metric, tuple(both))
+        if kept is None:
             continue
-        with np.load(path, allow_pickle=False) as kept:
-            if f"{metric}-result" not in kept:
-                continue
-            cases += 1
-            for name, rows in both.items():
-                rows.append(kept[f"{metric}-{name}"])
+        cases += 1
+        for name, rows in both.items():
+            rows.append(kept[name])
     if min(sum(map(len, rows)) for rows in both.values()) < 2:
         return None
     value = frechet(np.concatenate(both["result"]), np.concatenate(both["truth"]))
     return Estimate(value, value, value, cases)
+
+
+def _features(path: Path, metric: str, names: tuple[str, ...]) -> dict[str, Doubles] | None:
+    """What one case has of a metric; None where it has nothing, or a damaged file: ``cases`` says so."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            found = {name: np.asarray(kept[f"{metric}-{name}"], np.float64) for name in names}
+    except UNUSABLE:
+        return None
+    return found if all(rows.ndim == 2 and np.isfinite(rows).all() for rows in found.values()) else None
 
 
 def counts(results: Sequence[CaseResult]) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,18 @@ from countenance.errors import NoFaceFound
 from countenance.media.video import VideoReader
 from countenance.trackers.following import follow_face
 from countenance.trackers.tracker import Face, Tracker
+
+UNUSABLE = (
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What reading a kept file may raise that is not there or was damaged, as by a crash: it is made anew."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,17 +94,19 @@ def save_track(path: Path, track: ClipTrack) -> None:
         )
 
 
-def load_track(path: Path) -> ClipTrack:
-    """Read a track that :func:`save_track` wrote on this machine."""
-    with np.load(path, allow_pickle=False) as kept:
-        stored: dict[str, Any] = {name: kept[name] for name in kept.files}
-    return ClipTrack(
-        float(stored["fps"]),
-        stored["coefficients"],
-        stored["landmarks_px"],
-        stored["observed"],
-        bool(stored["has_sound"]),
-    )
+def load_track(path: Path) -> ClipTrack | None:
+    """Read a track that :func:`save_track` wrote; None where there is none, or a damaged one."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            return ClipTrack(
+                float(kept["fps"]),
+                kept["coefficients"],
+                kept["landmarks_px"],
+                kept["observed"],
+                bool(kept["has_sound"]),
+            )
+    except UNUSABLE:
+        return None
 
 
 def pictures_at(path: Path, numbers: list[int]) -> Iterator[Image]:

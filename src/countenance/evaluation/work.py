@@ -12,18 +12,22 @@ from functools import cache, lru_cache
 from math import isfinite
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, is_zipfile
 
+import av
+import cv2
 import numpy as np
 
 from countenance.arrays import Image
 from countenance.atomic import make_folder, replacing
 from countenance.audio.samples import RATE, all_samples, write_wave
-from countenance.errors import BadValue, CountenanceError, MediaUnreadable, NoFaceFound
+from countenance.errors import BadValue, CountenanceError, MediaUnreadable, NoFaceFound, OutputUnwritable
 from countenance.evaluation.corpus import Corpus
 from countenance.evaluation.measuring import OF_SETS, Measured, Measuring, true_pictures
 from countenance.evaluation.models import (
     Model,
     asked_motion,
+    last_change,
     pictures_of,
     source_picture,
     source_portrait,
@@ -35,7 +39,21 @@ from countenance.provenance.marks import marks
 from countenance.trackers.catalogue import tracker_for
 
 TRACKS, RESULTS, VIDEOS = "tracks", "results", "videos"
-_GOES_ON = (CountenanceError, ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+GOES_ON = (
+    CountenanceError,
+    ArithmeticError,
+    AttributeError,
+    BadZipFile,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    av.FFmpegError,
+    cv2.error,
+)
 """What may go wrong in one case without ending the others."""
 
 
@@ -88,13 +106,30 @@ class CaseTask:
         """Where the result lies once it is there."""
         return self.report / RESULTS / self.model.label / f"{self.case.name}.json"
 
+    @property
+    def done(self) -> bool:
+        """Its result is there and whole, did not fail, and is of what another program made last."""
+        kept = CaseResult.kept(self.result)
+        if kept is None or kept.failed is not None:
+            return False
+        if last_change(self.model, self.case.name) > self.result.stat().st_mtime:
+            return False
+        has_sets = any(name in OF_SETS for name in self.metrics) and kept.compared > 0
+        return not has_sets or is_zipfile(self.result.with_suffix(".npz"))
+
     def run(self) -> str:
-        """Do it; returns the case's name."""
+        """Do it; returns the case's name.
+
+        Raises:
+            OutputUnwritable: the report's folder; that is no fault of the case.
+        """
         one_thread()
         corpus = _corpus(self.data, self.report / TRACKS)
         try:
             result, features = self._measured(corpus)
-        except _GOES_ON as error:
+        except OutputUnwritable:
+            raise
+        except GOES_ON as error:
             text = str(error) if isinstance(error, CountenanceError) else f"{type(error).__name__}: {error}"
             result, features = CaseResult(self.case.name, self.model.label, failed=text), None
         if features is not None:
@@ -162,7 +197,10 @@ class CaseTask:
         if case.drives_with_motion or not corpus.track(case.driver).has_sound:
             return None
         fps = corpus.track(case.driver).fps
-        samples = all_samples(corpus.folder / case.driver)
+        try:
+            samples = all_samples(corpus.folder / case.driver)
+        except MediaUnreadable:  # damaged sound leaves the pictures as they are
+            return None
         part = samples[round(case.start / fps * RATE) : round(case.stop / fps * RATE)]
         if not len(part):
             return None
@@ -218,9 +256,17 @@ class CaseResult:
             temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> CaseResult:
-        """Read what :meth:`save` wrote."""
-        return cls(**json.loads(path.read_text(encoding="utf-8")))
+    def kept(cls, path: Path) -> CaseResult | None:
+        """Read what :meth:`save` wrote; None where there is nothing, or it is damaged."""
+        try:
+            result = cls(**json.loads(path.read_text(encoding="utf-8")))
+            numbers = [*result.values.values(), result.peak_mb]
+            counts = (result.frames, result.missing, result.compared, result.lost)
+            whole = all(map(isfinite, numbers)) and all(type(n) is int for n in counts)
+            same = (result.case, result.model) == (path.stem, path.parent.name)
+        except (AttributeError, OSError, RecursionError, TypeError, ValueError):
+            return None
+        return result if whole and same else None
 
 
 def _passed_on(pictures: Iterator[Image], writer: VideoWriter) -> Iterator[Image]:
@@ -233,8 +279,6 @@ def _passed_on(pictures: Iterator[Image], writer: VideoWriter) -> Iterator[Image
 def one_thread() -> None:
     """Workers compute in one thread each: there is one a core, and sums come out the same however many there are."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    import cv2
-
     cv2.setNumThreads(1)
     from importlib.util import find_spec
 

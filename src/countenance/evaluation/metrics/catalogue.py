@@ -188,7 +188,7 @@ METRICS: tuple[Metric, ...] = (
         "",
         "high",
         "motion",
-        "Over all frames: correlation of the inner lips' distance with the driver's.",
+        "Over all frames: correlation of the inner lips' distance with the driver's; 0 if they hardly move.",
     ),
     Metric(
         "identity_cosine_dlib",

@@ -17,9 +17,8 @@ _ANGLES = [ARKIT.index(name) for name in ("yaw", "pitch", "roll")]
 _LIPS = list(REGIONS["lips"])
 _UPPER, _LOWER = (chain[len(chain) // 2] for chain in (INNER_LIPS_UPPER, INNER_LIPS_LOWER))
 _FEWEST = 3  # frames that a correlation over time needs
-_STILL = (
-    0.1  # percent of the face's height: spread below which lips do not move, but the tracker's noise does
-)
+_STILL = 0.1  # percent of the face's height: a driver's spread below which its lips do not move
+_STILL_SHARE = 0.2  # of the driver's spread; frozen mouths have up to 0.2 of it, models 0.5 and more
 
 
 def expression_error_arkit(values: Floats, truth: Floats) -> float:
@@ -82,7 +81,10 @@ def lip_opening_percent(landmarks_px: Floats) -> Doubles:
 
 
 def opening_correlation(landmarks_px: Floats, wanted_px: Floats) -> float:
-    """Correlation over time of :func:`lip_opening_percent`, in [-1, 1], higher is better; 0 for lips that do not move.
+    """Correlation over time of :func:`lip_opening_percent`, in [-1, 1], higher is better.
+
+    0 for lips that move less than a fifth as much as the driver's: the tracker sees a little of that in a frozen mouth
+    when the head moves, and in step with it.
 
     Args:
         landmarks_px: (T, 478, 2 or 3) of the result; frames with NaN are left out.
@@ -96,6 +98,6 @@ def opening_correlation(landmarks_px: Floats, wanted_px: Floats) -> float:
     found, wanted = found[there], wanted[there]
     if len(found) < _FEWEST or wanted.std() < _STILL:
         return float("nan")
-    if found.std() < _STILL:
+    if found.std() < _STILL_SHARE * wanted.std():
         return 0.0
     return float(np.corrcoef(found, wanted)[0, 1])

@@ -10,7 +10,8 @@ from countenance.errors import BadValue, DependencyMissing
 
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang, Simoncelli, Bovik 2003, section 3.2
 _WINDOW, _WINDOW_SIGMA = 11, 1.5
-_SMALLEST_MS_SSIM = (_WINDOW - 1) * 2 ** (len(_SCALE_WEIGHTS) - 1) + 1  # the window must fit the last scale
+SMALLEST_MS_SSIM = (_WINDOW - 1) * 2 ** (len(_SCALE_WEIGHTS) - 1) + 1
+"""Least side, in px: the window must fit the last scale."""
 
 
 def l1(picture: Image, truth: Image) -> float:
@@ -64,10 +65,10 @@ def ms_ssim(picture: Image, truth: Image) -> float:
         BadValue: pictures of different sizes, or a side below 161 px.
     """
     _same_size(picture, truth)
-    if min(picture.shape[:2]) < _SMALLEST_MS_SSIM:
+    if min(picture.shape[:2]) < SMALLEST_MS_SSIM:
         height, width = picture.shape[:2]
         raise BadValue(
-            f"MS-SSIM needs {_SMALLEST_MS_SSIM} x {_SMALLEST_MS_SSIM} px or more, not {width} x {height}"
+            f"MS-SSIM needs {SMALLEST_MS_SSIM} x {SMALLEST_MS_SSIM} px or more, not {width} x {height}"
         )
     first, second = (p.astype(np.float64) for p in (picture, truth))
     score = np.ones(picture.shape[2])

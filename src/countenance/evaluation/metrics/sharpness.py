@@ -10,6 +10,8 @@ from countenance.arrays import Doubles, Image, Mask
 from countenance.errors import BadValue, DependencyMissing
 
 _BLOCK = 64  # px
+SMALLEST_CPBD = _BLOCK
+"""Least side, in px."""
 _EDGE_BLOCK = 0.002  # a block counts if more than this share of its pixels are edges
 _BETA = 3.6  # slope of the chance that blur is seen
 _LOW_CONTRAST, _WIDTH_LOW, _WIDTH_HIGH = (

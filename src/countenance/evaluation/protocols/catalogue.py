@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, count, islice, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,12 @@ class Builder:
     Attributes:
         description: one sentence, for people.
         cases: (corpus, usable clips, sizes, seed, folder for motion files) -> cases, lazily.
+        needs: what its clips must show, for people.
     """
 
     description: str
     cases: Callable[[Corpus, list[str], Sizes, int, Path], Iterator[Case]]
+    needs: str = "a face"
 
 
 def build(name: str, corpus: Corpus, folder: Path, sizes: Sizes, seed: int, limit: int | None) -> Protocol:
@@ -60,13 +62,13 @@ def build(name: str, corpus: Corpus, folder: Path, sizes: Sizes, seed: int, limi
             corpus.track(clip)
             usable.append(clip)
         except (MediaUnreadable, NoFaceFound) as error:
-            left_out[clip] = str(error)
+            left_out[clip] = str(error).replace(str(corpus.folder / clip), clip)  # wherever the folder lies
     builder = PROTOCOLS[name]
     cases = tuple(
         islice(_named_apart(builder.cases(corpus, usable, sizes, seed, folder)), limit) if usable else ()
     )
     if not cases:
-        why = next(iter(left_out.values()), "the protocol needs other clips")
+        why = f"it needs {builder.needs}" if usable else next(iter(left_out.values()))
         raise BadValue(f"no case of '{name}' can be made of the clips in {corpus.folder}: {why}")
     used = {clip for case in cases for clip in (case.source, case.driver) if not clip.endswith(".npz")}
     if limit is None:
@@ -76,15 +78,17 @@ def build(name: str, corpus: Corpus, folder: Path, sizes: Sizes, seed: int, limi
 
 
 _NO_CASE = "the protocol has no case for it"
+_TWO_PEOPLE = "clips of two people or more; PERSON_NUMBER.mp4 says who is the same"
 
 
 def _named_apart(cases: Iterable[Case]) -> Iterator[Case]:
     """Clips of one name in two formats, or in two folders, must not give two cases of one name."""
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     for case in cases:
-        seen[case.name] = seen.get(case.name, 0) + 1
-        again = seen[case.name] > 1
-        yield replace(case, name=f"{case.name}-{seen[case.name]}") if again else case
+        others = (f"{case.name}-{number}" for number in count(2))
+        name = next(name for name in chain([case.name], others) if name.casefold() not in taken)
+        taken.add(name.casefold())  # on some file systems, Anna.json is anna.json
+        yield replace(case, name=name)
 
 
 def _same_identity(corpus: Corpus, clips: list[str], sizes: Sizes, seed: int, folder: Path) -> Iterator[Case]:
@@ -146,16 +150,23 @@ def _multi_view(corpus: Corpus, clips: list[str], sizes: Sizes, seed: int, folde
                 )
 
 
+def _other_people(clips: list[str], i: int) -> Iterator[str]:
+    """The clips of other people than clip ``i``'s, from the next one around to it."""
+    for offset in range(1, len(clips)):
+        clip = clips[(i + offset) % len(clips)]
+        if person_of(clip) != person_of(clips[i]):
+            yield clip
+
+
 def _cross_identity(
     mode: Mode,
 ) -> Callable[[Corpus, list[str], Sizes, int, Path], Iterator[Case]]:
     def cases(corpus: Corpus, clips: list[str], sizes: Sizes, seed: int, folder: Path) -> Iterator[Case]:
         """Pairs of different people; all clips are sources once before any is again."""
         order = [clips[i] for i in np.random.default_rng(seed).permutation(len(clips))]
-        for offset in range(1, len(order)):
-            for i, source in enumerate(order):
-                driver = order[(i + offset) % len(order)]
-                if person_of(source) == person_of(driver):
+        for turn in zip_longest(*(_other_people(order, i) for i in range(len(order)))):
+            for source, driver in zip(order, turn, strict=True):
+                if driver is None:
                     continue
                 track = corpus.track(driver)
                 seen = track.seen()
@@ -184,15 +195,18 @@ PROTOCOLS: dict[str, Builder] = {
     "cross-identity": Builder(
         "A person's first frame is driven by another's motion as it is (PIRenderer, Sec. 4.3; OTAvatar, Sec. 4.2).",
         _cross_identity("absolute"),
+        _TWO_PEOPLE,
     ),
     "cross-identity-relative": Builder(
         "As cross-identity, but what the driver does relative to its own first frame is done to the source's.",
         _cross_identity("relative"),
+        _TWO_PEOPLE,
     ),
     "multi-view": Builder(
         "The most frontal frame is driven to those turned by 10 degrees or more. OTAvatar (Sec. 4.2) has cameras at "
         "several sides; in clips of one camera, turned heads stand in for them.",
         _multi_view,
+        "a head that turns by 10 degrees or more",
     ),
     "editing": Builder(
         "First frames take expressions and head rotations that a variational autoencoder, fitted to all clips' motion, "
@@ -203,9 +217,11 @@ PROTOCOLS: dict[str, Builder] = {
         f"The first frame is driven by the clip's last {HELD_OUT_S:g} s, or its second half if that is shorter, which "
         "personal models must not have learnt from (PIR, Sec. 4; PVP, Sec. 5.1).",
         _held_out,
+        "a face in the last seconds of a clip",
     ),
     "interpolation": Builder(
         "First frames move evenly from their own motion to another person's farthest one (PIRenderer, appendix C).",
         interpolation,
+        _TWO_PEOPLE,
     ),
 }

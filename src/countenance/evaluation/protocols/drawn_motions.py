@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from countenance.arrays import Floats
+from countenance.atomic import make_folder
+from countenance.errors import DependencyMissing
 from countenance.evaluation.corpus import Corpus, case_name, person_of
 from countenance.evaluation.protocols.protocol import MOTIONS, Case
 from countenance.evaluation.protocols.sizes import Sizes
@@ -26,6 +29,8 @@ _OTHERS = [i for i in range(ARKIT.size) if i not in _PLACE]
 
 def editing(corpus: Corpus, clips: list[str], sizes: Sizes, seed: int, folder: Path) -> Iterator[Case]:
     """Every clip's first face takes motions drawn by chance; where it stands in the picture stays."""
+    if find_spec("torch") is None:
+        raise DependencyMissing("torch", "torch", "the protocol 'editing'")
     from countenance.evaluation.protocols.motion_vae import MotionVAE
 
     real = np.concatenate([corpus.track(clip).coefficients[corpus.track(clip).seen()] for clip in clips])
@@ -35,7 +40,8 @@ def editing(corpus: Corpus, clips: list[str], sizes: Sizes, seed: int, folder: P
         own = own_motion(corpus, clip)
         values = np.repeat(own.values, DRAWN, 0)
         values[:, _OTHERS] = model.drawn(DRAWN, seed + number)
-        yield _drawn_case(corpus, clip, own.with_values(ARKIT.clamp(values)), folder, stills=True)
+        motion = own.with_values(ARKIT.clamp(values))
+        yield _drawn_case(corpus, clip, motion, folder / MOTIONS / f"{number:05d}.npz", stills=True)
 
 
 def interpolation(corpus: Corpus, clips: list[str], sizes: Sizes, seed: int, folder: Path) -> Iterator[Case]:
@@ -50,7 +56,7 @@ def interpolation(corpus: Corpus, clips: list[str], sizes: Sizes, seed: int, fol
         end = own.values[0].copy()
         end[_OTHERS] = far[_OTHERS]
         between = interpolate(own, own.with_values(end[None]).still(STEPS), np.linspace(0, 1, STEPS))
-        yield _drawn_case(corpus, clip, between, folder, stills=False)
+        yield _drawn_case(corpus, clip, between, folder / MOTIONS / f"{i:05d}.npz", stills=False)
 
 
 def own_motion(corpus: Corpus, clip: str) -> Motion:
@@ -60,16 +66,15 @@ def own_motion(corpus: Corpus, clip: str) -> Motion:
     return corpus.tracker().motion(face.coefficients[None], Crop.around(face.box_px), track.fps)
 
 
-def _drawn_case(corpus: Corpus, clip: str, motion: Motion, folder: Path, *, stills: bool) -> Case:
-    (folder / MOTIONS).mkdir(exist_ok=True)
-    name = case_name(clip)
-    save_motion(folder / MOTIONS / f"{name}.npz", motion)
+def _drawn_case(corpus: Corpus, clip: str, motion: Motion, path: Path, *, stills: bool) -> Case:
+    make_folder(path.parent)
+    save_motion(path, motion)
     count = len(motion)
     return Case(
-        name,
+        case_name(clip),
         clip,
         corpus.track(clip).seen()[0],
-        f"{MOTIONS}/{name}.npz",
+        f"{MOTIONS}/{path.name}",
         0,
         count,
         tuple(range(count)),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from pathlib import Path, PurePath
+from typing import Any, Final, get_args
 
 from countenance.atomic import replacing
 from countenance.errors import ProtocolUnreadable
@@ -16,6 +17,8 @@ FORMAT: Final = "countenance-protocol"
 VERSION: Final = 1
 FILE: Final = "protocol.json"
 MOTIONS: Final = "motions"
+
+_MOST_BYTES: Final = 200  # of a case's name: files of it have suffixes, and 255 are allowed
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,26 @@ class Case:
     def drives_with_motion(self) -> bool:
         """The driver is a motion file."""
         return self.driver.endswith(".npz")
+
+    def wrong(self, clips: Collection[str]) -> str | None:
+        """Why it can't be run, whatever its clips show; None if it can.
+
+        Args:
+            clips: of the protocol.
+        """
+        numbers = (self.source_frame, self.start, self.stop, *self.compared)
+        if not all(map(_is_number, numbers)) or not self.start < self.stop:
+            return f"frames {self.start} to {self.stop} from frame {self.source_frame} are none"
+        if not self.compared or not self.start <= min(self.compared) <= max(self.compared) < self.stop:
+            return f"no frames, or others than {self.start} to {self.stop - 1}, are compared"
+        kinds = type(self.stills), type(self.group)
+        if self.transfer not in get_args(Mode) or kinds != (bool, str):
+            return "transfer, stills or group is none of what they may be"
+        if self.drives_with_motion and _leads_outside(self.driver):
+            return f"the motion file {self.driver} lies outside the protocol's folder"
+        used = {self.source, self.truth or self.source, *(() if self.drives_with_motion else (self.driver,))}
+        other = next((clip for clip in used if clip not in clips), None)
+        return None if other is None else f"the clip {other} is none of the protocol's"
 
 
 @dataclass(frozen=True)
@@ -98,15 +121,29 @@ class Protocol:
             if content["format"] != FORMAT or content["version"] != VERSION:
                 raise ProtocolUnreadable(path, f"it is not a protocol of version {VERSION}")
             cases = tuple(Case(**{**case, "compared": tuple(case["compared"])}) for case in content["cases"])
-            names = [case.name for case in cases]
-            if not cases or len(set(names)) < len(names) or any(map(_unsafe, names)):
-                raise ProtocolUnreadable(path, "its cases have no names of their own that a file can have")
             kept = {k: content[k] for k in ("name", "description", "seed", "clips", "left_out")}
+            protocol = cls(cases=cases, **kept)
+            if wrong := protocol.wrong():
+                raise ProtocolUnreadable(path, wrong)
         except OSError as error:
             raise ProtocolUnreadable(path, (error.strerror or str(error)).lower()) from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ProtocolUnreadable(path, f"it is damaged ({error!r})") from None
-        return cls(cases=cases, **kept)
+        return protocol
+
+    def wrong(self) -> str | None:
+        """Why nobody should run it; None for a sound one. It may come from anybody."""
+        texts = [self.name, self.description, *self.clips, *self.clips.values(), *self.left_out.values()]
+        if not all(isinstance(text, str) for text in texts) or not _is_number(self.seed):
+            return "it is damaged (texts and a seed of 0 or more belong there)"
+        names = [case.name for case in self.cases]
+        if not names or len(set(names)) < len(names) or any(map(_unsafe, names)):
+            return "its cases have no names of their own that a file can have"
+        if outside := next((name for name in self.clips if _leads_outside(name)), None):
+            return f"its clip {outside} lies outside the folder of the clips"
+        return next(
+            (f"in its case {c.name}, {why}" for c in self.cases if (why := c.wrong(self.clips))), None
+        )
 
     def check_clips(self, data: Path) -> None:
         """Expect the very same clips in a folder.
@@ -118,8 +155,15 @@ class Protocol:
             path = data / name
             if not path.is_file():
                 raise ProtocolUnreadable(path, "the protocol needs this clip", "name its folder with --data")
-            if sha256_of(path) != digest:
-                raise ProtocolUnreadable(path, "it is another film than the protocol's")
+            try:
+                same = sha256_of(path) == digest
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise ProtocolUnreadable(path, reason, "make it readable") from error
+            if not same:
+                raise ProtocolUnreadable(
+                    path, "it is another film than the protocol's", "get the very same file"
+                )
 
     @property
     def digest(self) -> str:
@@ -134,4 +178,14 @@ def sha256_of(path: Path) -> str:
 
 
 def _unsafe(name: str) -> bool:
-    return not name or name.startswith(".") or any(c in name for c in "/\\:")
+    odd = any(c in "/\\:" or not c.isprintable() for c in name)
+    return not name or name.startswith(".") or odd or len(name.encode()) > _MOST_BYTES
+
+
+def _leads_outside(name: str) -> bool:
+    path = PurePath(name)
+    return ".." in path.parts or path.is_absolute() or bool(path.drive)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and value >= 0

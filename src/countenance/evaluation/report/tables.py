@@ -42,7 +42,8 @@ def number(value: float) -> str:
 def markdown_table(report: Mapping[str, Any]) -> list[str]:
     """One row a metric, one column a model, with 95 % intervals; the best is bold, the second best is in italics."""
     labels = list(report["models"])
-    lines = ["| | " + " | ".join(labels) + " |", "| --- " * (len(labels) + 1) + "|"]
+    heads = " | ".join(label.replace("|", "\\|") for label in labels)
+    lines = [f"| | {heads} |", "| --- " * (len(labels) + 1) + "|"]
     for name in shown_metrics(report):
         told, rank = report["metrics"][name], ranks(report, name)
         arrow = "↑" if told["best"] == "high" else "↓"
