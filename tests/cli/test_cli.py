@@ -44,6 +44,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
 def test_help_of_every_verb_teaches(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, printed, _ = run(capsys, verb, "--help")
     assert code == 0
+    if verb == "study":
+        printed += run(capsys, verb, "score", "--help")[1]
     assert "--json" in printed
     if verb != "models":
         assert "examples:" in printed

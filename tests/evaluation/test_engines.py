@@ -28,15 +28,16 @@ class Job:
     folder: Path
 
     def run(self) -> str:
-        (self.folder / f"{self.name}-{os.getpid()}").touch()
-        if self.name == "fails":
-            raise MediaUnreadable("film.mp4", "it is no video")
-        if self.name == "dies":
-            os._exit(9)
-        if self.name == "sleeps":
-            try:
+        try:
+            (self.folder / f"{self.name}-{os.getpid()}").touch()
+            if self.name == "fails":
+                raise MediaUnreadable("film.mp4", "it is no video")
+            if self.name == "dies":
+                os._exit(9)
+            if self.name == "sleeps":
                 time.sleep(60)
-            finally:
+        finally:
+            if self.name == "sleeps":
                 (self.folder / f"woken-{os.getpid()}").touch()
         return self.name
 

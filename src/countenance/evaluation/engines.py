@@ -111,6 +111,8 @@ def _end_with_parent() -> None:
 
 
 def _tell_to_stop(*_: object) -> None:
+    """Once: another signal (a whole group's, then :func:`_terminate`'s) must not break off the clearing up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _told_to_stop.set()
     sys.exit(_TERMINATED)
 
