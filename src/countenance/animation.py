@@ -27,6 +27,7 @@ def animate(
     renderer: Renderer[AvatarT],
     *,
     paste_back: bool = True,
+    avatar: AvatarT | None = None,
 ) -> Iterator[Frame]:
     """One photo, moved.
 
@@ -37,6 +38,7 @@ def animate(
             are shown one after the other.
         renderer: makes the pictures.
         paste_back: whole pictures; False gives the renderer's square.
+        avatar: of this portrait, if it was enrolled before.
 
     Returns:
         Frames, lazily and in bounded memory, rendered one ahead in a thread; checks are made at once.
@@ -47,8 +49,8 @@ def animate(
     parts = [motion] if isinstance(motion, Motion) else motion
     for part in parts:
         _expect_space(part, renderer)
-    avatar = renderer.enroll(portrait)
-    pictures = prefetched(chain.from_iterable([renderer.render(avatar, part) for part in parts]))
+    known = renderer.enroll(portrait) if avatar is None else avatar
+    pictures = prefetched(chain.from_iterable([renderer.render(known, part) for part in parts]))
     height, width = portrait.image.shape[:2]
     compositor = Compositor(portrait.crop, height, width)
     return (

@@ -44,6 +44,10 @@ class MediaDamaged(UserWarning):
     """A warning: part of a file could not be read, and the rest is used."""
 
 
+class LossLeftOut(UserWarning):
+    """A warning: a network of a loss is not on this machine, and the loss does without."""
+
+
 class OutputUnwritable(CountenanceError):
     """An output path that cannot be written: missing folder, no permission, full disk, unknown suffix."""
 
@@ -177,4 +181,14 @@ class TrainingDiverged(CountenanceError):
     def __init__(self, step: int, loss: float, checkpoint: Path) -> None:
         super().__init__(
             f"the loss is {loss} at step {step}; resume from {checkpoint} with a lower --learning-rate or in float32"
+        )
+
+
+class InversionDiverged(CountenanceError):
+    """No code of a generator was found for a portrait, because the loss grew or became NaN."""
+
+    def __init__(self, loss: float, start: float, rate: float) -> None:
+        super().__init__(
+            f"the portrait could not be inverted: the loss went from {start:.3g} to {loss:.3g}, at the lowest learning "
+            f"rate, {rate:.2g}, too; use a clear picture of one face, or check the weights"
         )

@@ -221,8 +221,8 @@ def test_one_scale_cannot_serve_two_networks(tmp_path: Path) -> None:
 
 def test_a_critic_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     class Broken(PatchAdversary):
-        def loss(self, critic: Any, real: Any, fake: Any) -> Any:
-            return super().loss(critic, real, fake) * float("nan")
+        def loss(self, critic: Any, real: Any, fake: Any, step: int) -> Any:
+            return super().loss(critic, real, fake, step) * float("nan")
 
     recipe = replace(debug(), adversary=Broken(debug().adversary.sizes))  # type: ignore[union-attr]
     with pytest.raises(TrainingDiverged):

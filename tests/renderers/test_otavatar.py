@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from countenance.errors import BadValue, WeightsDamaged, WeightsMissing
+from countenance.generators.eg3d.density_losses import monotonic_loss, total_variation_loss
 from countenance.losses.arcface import SIDE
 from countenance.renderers.otavatar.camera import corrected, tracked_cameras
 from countenance.renderers.otavatar.config import ControllerConfig, TrainingConfig, paper, released
@@ -25,11 +26,9 @@ from countenance.renderers.otavatar.losses import (
     face_alignment,
     identity_loss,
     local_loss,
-    monotonic_loss,
     region_boxes,
     region_mask,
     roi_align,
-    total_variation_loss,
 )
 from countenance.renderers.otavatar.official import from_official_names, load_official, to_official_names
 

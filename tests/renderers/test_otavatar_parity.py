@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from countenance.face.alignment import five_points
+from countenance.generators.eg3d.density_losses import monotonic_loss, scene_points, total_variation_loss
 from countenance.losses.arcface import SIDE, GreyArcFace
 from countenance.motion.pose import rotation_matrix
 from countenance.motion.sequence import Motion
@@ -24,12 +25,9 @@ from countenance.renderers.otavatar.losses import (
     embedding_distance,
     face_alignment,
     local_loss,
-    monotonic_loss,
     region_boxes,
     region_mask,
     roi_align,
-    scene_points,
-    total_variation_loss,
 )
 from countenance.renderers.otavatar.official import from_official_names, load_official, to_official_names
 from seeded import listed

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from countenance.media.frames import Frame
     from countenance.motion.sequence import Motion
     from countenance.portrait.crop import Crop
+    from countenance.portrait.portrait import Portrait
     from countenance.trackers.tracker import Tracker
 
 
@@ -36,6 +37,9 @@ class Animate:
     """.mp4, .mov, .mkv, .webm, .gif, or a folder for PNG frames."""
     model: str | None = None
     """Renderer; `countenance models` lists them and says which is the default."""
+    avatar: Path | None = None
+    """A .safetensors file: if it is there, the photo's avatar is read from it, else it is written. Enrolling takes
+    minutes with otavatar."""
     crop: bool = False
     """Write only the square around the face."""
     face: int = 1
@@ -66,6 +70,8 @@ class Animate:
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the summary."""
+        from countenance.cli.progress import bar, enrolling
+        from countenance.errors import BadValue
         from countenance.media.kinds import kind_of
         from countenance.media.writer import check_output
         from countenance.production import write_video
@@ -73,17 +79,19 @@ class Animate:
         from countenance.trackers.catalogue import tracker_for
 
         check_output(self.output)
-        renderer = load_renderer(self.model)
+        renderer: Any = load_renderer(self.model)
+        if hasattr(renderer, "progress"):
+            renderer.progress = enrolling
         driver_kind = kind_of(self.driver)
         source_kind = kind_of(self.source)
+        if self.avatar is not None and source_kind == "video":
+            raise BadValue("--avatar is for photos; a video's person is enrolled in every frame")
         tracker = tracker_for(renderer.spec.motion_space)
         motion = self._driver(tracker, driver_kind)
         if source_kind == "video":
             frames, total, square, fps = self._video(renderer, tracker, motion)
         else:
             frames, total, square, fps = self._photo(renderer, tracker, motion)
-        from countenance.cli.progress import bar
-
         sound = self.driver if self.audio and driver_kind == "video" and _has_sound(self.driver) else None
         written = write_video(
             self.output,
@@ -146,7 +154,8 @@ class Animate:
         )
         driven = transfer(motion, portrait.motion, self.transfer, self._reference(), self._strengths())
         square = Crop.around(portrait.box_px)
-        return animate(portrait, driven, renderer), len(driven), square, motion.fps
+        avatar = None if self.avatar is None else _kept(self.avatar, renderer, portrait)
+        return animate(portrait, driven, renderer, avatar=avatar), len(driven), square, motion.fps
 
     def _video(
         self, renderer: Any, tracker: Tracker, motion: Motion
@@ -174,6 +183,22 @@ def _mixed(own: Motion, driven: Motion, strengths: dict[str, float]) -> Motion:
     for region, strength in strengths.items():
         mixed = interpolate(interpolate(mixed, own, 1.0, region), driven, strength, region)
     return mixed
+
+
+def _kept(path: Path, renderer: Any, portrait: Portrait) -> Any:
+    """The portrait's avatar: of the file, or enrolled and written there."""
+    from countenance.atomic import check_writable
+    from countenance.errors import BadValue
+
+    if path.is_file():
+        avatar = renderer.load_avatar(path)
+        if avatar.crop != portrait.crop:
+            raise BadValue(f"{path} is the avatar of another photo; give another --avatar")
+        return avatar
+    check_writable(path)
+    avatar = renderer.enroll(portrait)
+    avatar.save(path)
+    return avatar
 
 
 def _has_sound(path: Path) -> bool:

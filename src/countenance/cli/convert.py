@@ -17,16 +17,17 @@ class Convert:
       countenance convert epoch_00190_iteration_000400000_checkpoint.pt -o pirenderer.safetensors --from pirenderer
       countenance convert checkpoint.pt -o raw.safetensors --from pirenderer --which net_G
       countenance convert PWM_both.pth -o gdpw.safetensors --from gdpw
+      countenance convert epoch_00021_iteration_000002000_checkpoint.pt -o otavatar.safetensors --from otavatar
     """
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
     """The authors' file."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Ends in .safetensors."""
-    source: Annotated[Literal["pirenderer", "gdpw"], tyro.conf.arg(name="from")]
+    source: Annotated[Literal["pirenderer", "gdpw", "otavatar"], tyro.conf.arg(name="from")]
     """Whose checkpoint it is."""
     which: Literal["net_G_ema", "net_G"] = "net_G_ema"
-    """pirenderer: the moving average, which the authors use, or the raw generator."""
+    """pirenderer and otavatar: the moving average, which the authors use, or the last step's networks."""
     half: bool = False
     """Store fp16: half the size, nearly the same pictures."""
     json: bool = False
@@ -43,7 +44,7 @@ class Convert:
         check_writable(self.output)
         network, space = self._read()
         notes = {"converted_from": self.checkpoint.name, "licence": "see the checkpoint's"}
-        if self.source == "pirenderer":
+        if self.source != "gdpw":
             notes["which"] = self.which
         save_weights(self.output, network, self.source, network.config, notes, half=self.half)
         millions = sum(p.numel() for p in network.parameters()) / 1e6
@@ -61,6 +62,11 @@ class Convert:
             from countenance.renderers.gdpw.official import load_official as load_gdpw
 
             return load_gdpw(self.checkpoint), "flame"
+        if self.source == "otavatar":
+            from countenance.renderers.otavatar.official import load_animator
+
+            animator = load_animator(self.checkpoint, averaged=self.which == "net_G_ema")
+            return animator, animator.config.motion_space
         from countenance.renderers.pirenderer.official import load_official
 
         network = load_official(self.checkpoint, self.which)

@@ -25,6 +25,13 @@ def bar(items: Iterable[T], label: str, total: int | None) -> Iterable[T]:
     return track(items, label, total=total, console=Console(stderr=True), transient=True)
 
 
+def enrolling(step: int, steps: int, loss: float) -> None:
+    """One line that is written over again, for a person at a terminal: how far an avatar is."""
+    if sys.stderr.isatty():
+        line = f"enrolling: step {step} of {steps}, loss {loss:.3f}"
+        print(f"\r{line}\033[K", end="\n" if step == steps else "", file=sys.stderr, flush=True)
+
+
 def say(line: str) -> None:
     """One line for the person, beside the result."""
     print(line, file=sys.stderr)

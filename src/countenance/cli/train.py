@@ -13,6 +13,8 @@ from countenance.errors import BadValue
 _FOLDERS = {
     "pirenderer": "renderers.pirenderer",
     "gdpw": "renderers.gdpw",
+    "otavatar": "renderers.otavatar",
+    "eg3d": "generators.eg3d",
     "talk-transformer": "speech.transformer",
     "talk-flow": "speech.flow",
 }
@@ -29,10 +31,15 @@ class Train:
       countenance train pirenderer --data dataset -o runs/lite --preset lite --max-minutes 60
       countenance train pirenderer --data dataset -o runs/paper --preset paper --devices 4
       countenance train gdpw --data dataset -o runs/gdpw --max-minutes 60
+      countenance train eg3d --data dataset -o runs/eg3d
+      countenance train otavatar --data dataset -o runs/otavatar --init runs/eg3d/weights.safetensors
       countenance train talk-transformer --data dataset -o runs/talk
     """
 
-    model: Annotated[Literal["pirenderer", "gdpw", "talk-transformer", "talk-flow"], tyro.conf.Positional]
+    model: Annotated[
+        Literal["pirenderer", "gdpw", "otavatar", "eg3d", "talk-transformer", "talk-flow"],
+        tyro.conf.Positional,
+    ]
     """What to train."""
     data: Path
     """Folder of `countenance prepare`."""
@@ -41,7 +48,8 @@ class Train:
     preset: Literal["paper", "lite", "debug"] = "lite"
     """paper: as published. lite: small, for arkit motion. debug: tiny, to try things out."""
     init: Path | None = None
-    """Weights to start a new run from: the .safetensors file of a run of the same network."""
+    """Weights to start a new run from: the .safetensors file of a run of the same network; for otavatar, always, a
+    generator's (eg3d) or an otavatar's, whose sizes it takes."""
     max_minutes: float | None = None
     """Stop after this time; resume with the same command."""
     steps: int | None = None
@@ -72,11 +80,14 @@ class Train:
         from countenance.cli.progress import say
         from countenance.training.loop import train
 
+        recipe, init = self._recipe(), self.init
+        if init is not None and hasattr(recipe, "starting_from"):
+            recipe, init = recipe.starting_from(init), None
         outcome = train(
-            self._recipe(),
+            recipe,
             self.data,
             self.output,
-            init=self.init,
+            init=init,
             max_minutes=self.max_minutes,
             devices=self.devices,
             accelerator=self.accelerator,

@@ -23,7 +23,7 @@ from countenance.atomic import make_folder
 from countenance.data.dataset import Dataset
 from countenance.errors import BadValue, DependencyMissing, TrainingDiverged
 from countenance.training.checkpoint import LAST, load_checkpoint, restore_rng, rng_state, save_checkpoint
-from countenance.training.recipe import Batch, LoopConfig, Recipe, Sampler
+from countenance.training.recipe import Batch, LoopConfig, Recipe, Sampler, Shown
 from countenance.weights.weight_files import fill, read_weights
 
 WEIGHTS = "weights.safetensors"
@@ -143,9 +143,9 @@ class _Run:
         with _interruptible() as interrupted, self._board() as board:
             while self.step < self.loop.steps and not self._all(interrupted):
                 rate = learning_rate(self.loop, self.step)
-                for _, optimizer in self._trained():
+                for number, (_, optimizer) in enumerate(self._trained()):
                     for group in optimizer.param_groups:
-                        group["lr"] = rate
+                        group["lr"] = rate * (self.loop.critic_rate if number else 1)
                 losses, batch = self._update()
                 self.step += 1
                 self.minutes = before + (time.monotonic() - began) / 60
@@ -206,7 +206,7 @@ class _Run:
         ):
             critic.requires_grad_(True)
             with self.fabric.no_backward_sync(critic, enabled=not last):
-                loss = adversary.loss(critic, losses.real, losses.fake.detach())
+                loss = adversary.loss(critic, losses.real, _detached(losses.fake), self.step)
                 terms["critic"] = self._finite(loss)
                 self.fabric.backward(loss / self.loop.accumulate)
         return terms
@@ -328,6 +328,12 @@ class _Run:
 def learning_rate(loop: LoopConfig, step: int) -> float:
     """The rate at a step: multiplied by gamma at each milestone."""
     return loop.learning_rate * loop.gamma ** sum(step >= milestone for milestone in loop.milestones)
+
+
+def _detached(shown: Shown) -> Shown:
+    if isinstance(shown, Tensor):
+        return shown.detach()
+    return {name: tensor.detach() for name, tensor in shown.items()}
 
 
 @contextmanager

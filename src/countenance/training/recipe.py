@@ -16,6 +16,8 @@ from countenance.errors import BadValue
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Batch = Mapping[str, Tensor]
+Shown = Tensor | Mapping[str, Tensor]
+"""What a critic looks at: pictures (B, 3, H, W), or several tensors by name."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class LoopConfig:
     """Steps at which the learning rate is multiplied by ``gamma``."""
     gamma: float = 0.2
     """See ``milestones``."""
+    critic_rate: float = 1.0
+    """Learning rate of the critic, if there is one, over the network's."""
     ema_decay: float = 0.998
     """Share of the old value in each update of the moving average, whose weights are the result."""
     precision: Precision = "32-true"
@@ -72,13 +76,13 @@ class Losses(NamedTuple):
 
     Attributes:
         terms: named scalars; "total" is minimised.
-        real: pictures for the critic to tell from ``fake``, (B, 3, H, W); None without a critic.
+        real: pictures for the critic to tell from ``fake``; None without a critic.
         fake: what the network made.
     """
 
     terms: dict[str, Tensor]
-    real: Tensor | None = None
-    fake: Tensor | None = None
+    real: Shown | None = None
+    fake: Shown | None = None
 
 
 class Adversary(Protocol):
@@ -88,8 +92,8 @@ class Adversary(Protocol):
         """The untrained critic."""
         ...
 
-    def loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        """What the critic minimises; ``fake`` carries no gradient."""
+    def loss(self, critic: nn.Module, real: Any, fake: Any, step: int) -> Tensor:
+        """What the critic minimises after ``step`` updates; both are :data:`Shown`, ``fake`` carries no gradient."""
         ...
 
 

@@ -37,11 +37,18 @@ class Randomness(NamedTuple):
 
     @classmethod
     def drawn(
-        cls, volumes: int, rays: int, options: RayOptions, generator: torch.Generator | None = None
+        cls,
+        volumes: int,
+        rays: int,
+        options: RayOptions,
+        generator: torch.Generator | None = None,
+        device: torch.device | None = None,
     ) -> Randomness:
         """As the network was trained: every sample at random."""
-        jitter = torch.rand(volumes, rays, options.depth_resolution, generator=generator)
-        fine = torch.rand(volumes, rays, options.depth_resolution_importance, generator=generator)
+        counts = (options.depth_resolution, options.depth_resolution_importance)
+        jitter, fine = (
+            torch.rand(volumes, rays, count, generator=generator, device=device) for count in counts
+        )
         return cls(jitter, fine)
 
     def of_rays(self, rays: slice) -> Randomness:

@@ -56,7 +56,7 @@ class PatchAdversary:
             spectrally_normalised(critic)
         return critic
 
-    def loss(self, critic: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    def loss(self, critic: nn.Module, real: Tensor, fake: Tensor, step: int) -> Tensor:
         """Both halves in one pass, which distributed training needs."""
         seen, made = split(critic(torch.cat([real, fake])).logits)
         return critic_loss(seen, made, self.kind)

@@ -6,6 +6,7 @@ y up, looking along +z) and the intrinsics (3 x 3, row by row, in picture sides)
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from countenance.arrays import Doubles, Floats
-from countenance.errors import BadValue
+from countenance.errors import BadValue, MotionSpaceMismatch
+from countenance.face.bfm import FOCAL_PX
+from countenance.generators.eg3d.cameras import LOOK_AT, RADIUS, camera_vector, face_pose, look_at_pose
+from countenance.generators.eg3d.tracked_cameras import arkit_cameras
 from countenance.motion.pose import rotation_matrix
+from countenance.motion.sequence import Motion
 
 CAMERA_NUMBERS = 25
 _HEAD_TO_CAMERA_DM = 10.0  # between Deep3DFaceReconstruction's camera and a head with translation 0
@@ -25,6 +30,54 @@ _FOCAL = 2985.29 / 700  # EG3D's focal length in picture sides ...
 _FOCAL_PX = 1050.0  # ... where the tracker says this
 _ROTATION = (0, 1, 2, 4, 5, 6, 8, 9, 10)  # places of the rotation in the 4 x 4 matrix
 _MATRIX = 16
+_CROP_PX = 256  # the size of the crop that ``Motion.crop`` counts in
+_DEMO_RAD, _DEMO_LIFT_RAD = 0.5, 0.05  # of the authors' rotating views
+
+
+def motion_cameras(motion: Motion) -> Floats:
+    """Cameras (T, 25) that see the head where a tracker of this package saw it in its crop.
+
+    In ``bfm``, Deep3DFaceReconstruction's camera looks at an aligned crop, and ``Motion.crop`` says where that lies in
+    ours. The camera is moved to EG3D's distance along its line of sight, with a focal length that keeps the head's
+    size, for rays begin and end at fixed distances. Without ``Motion.crop`` the intrinsics are EG3D's.
+
+    Raises:
+        MotionSpaceMismatch: motion in ``flame``.
+    """
+    if motion.space.name == "arkit":
+        return arkit_cameras(motion.values)
+    if motion.space.name != "bfm":
+        raise MotionSpaceMismatch(motion.space.name, "bfm", "the camera")
+    angles = torch.from_numpy(motion["pitch", "yaw", "roll"].copy())
+    pose = face_pose(angles, torch.from_numpy(motion["tx", "ty", "tz"].copy()))
+    nearer = RADIUS / torch.linalg.vector_norm(pose[:, :3, 3], dim=1)
+    pose[:, :3, 3] *= nearer[:, None]
+    intrinsics = torch.eye(3).repeat(len(motion), 1, 1)
+    intrinsics[:, :2, 2] = 0.5
+    focal = torch.full((len(motion),), _FOCAL)
+    if motion.crop is not None:
+        scale, x, y_up = torch.from_numpy(motion.crop.copy()).unbind(1)
+        focal = FOCAL_PX / (scale * _CROP_PX) * nearer
+        intrinsics[:, 0, 2], intrinsics[:, 1, 2] = x / _CROP_PX, 1 - (y_up + 1) / _CROP_PX
+    intrinsics[:, 0, 0] = intrinsics[:, 1, 1] = focal
+    return camera_vector(pose, intrinsics).numpy()
+
+
+def turning_cameras(count: int, like: Floats) -> Floats:
+    """The authors' views all around a person: the camera goes round an ellipse in front of the face once.
+
+    Args:
+        count: T, of the cameras.
+        like: (25,), whose intrinsics they have.
+
+    Returns:
+        (T, 25).
+    """
+    turn = 2 * math.pi * torch.arange(count) / count
+    across = math.pi / 2 + _DEMO_RAD * turn.sin()
+    down = math.pi / 2 - _DEMO_LIFT_RAD + _DEMO_RAD * turn.cos()
+    intrinsics = torch.from_numpy(np.array(like[_MATRIX:], np.float32)).reshape(3, 3)
+    return camera_vector(look_at_pose(across, down, LOOK_AT, RADIUS), intrinsics).numpy()
 
 
 def tracked_cameras(conditions: NDArray[Any]) -> Floats:

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from countenance.errors import BadValue
+from countenance.generators.eg3d.config import EG3DConfig
+from countenance.motion.spaces import get_space
+
+FeedingSpace = Literal["bfm", "arkit"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,39 @@ class ControllerConfig:
     def magnitudes(self) -> int:
         """Numbers that the MLP gives: a row for all codes and one for each, once or, with scaling, twice."""
         return (1 + self.codes) * self.bases * (1 + self.scaling)
+
+
+@dataclass(frozen=True)
+class AnimatorConfig:
+    """Everything that decides the shapes of the animator's weights, and what moves it. The released one by default.
+
+    Attributes:
+        generator: G_eg and R.
+        controller: C; to draw, it must give as many codes as the generator takes, see :meth:`expect_fit`.
+        motion_space: of the motion that the controller reads and that the camera is found in.
+    """
+
+    generator: EG3DConfig = field(default_factory=lambda: EG3DConfig(neural_rendering_resolution=64))
+    controller: ControllerConfig = field(default_factory=ControllerConfig)
+    motion_space: FeedingSpace = "bfm"
+
+    def expect_fit(self) -> None:
+        """Both networks speak of the same codes.
+
+        Raises:
+            BadValue: they do not, as in the reduced checkpoints that tests read.
+        """
+        takes = (self.generator.num_ws, self.generator.w_dim)
+        if (self.controller.codes, self.controller.code_width) != takes:
+            gives = f"{self.controller.codes} codes of {self.controller.code_width} numbers"
+            raise BadValue(f"the controller gives {gives}; this generator takes {takes[0]} of {takes[1]}")
+        if self.controller.coefficients > get_space(self.motion_space).size:
+            raise BadValue(f"'{self.motion_space}' has no {self.controller.coefficients} coefficients")
+
+    @property
+    def size(self) -> int:
+        """Side of the super-resolved picture, in px."""
+        return self.generator.sr_input_resolution * (4 if self.generator.superresolution == "8XDC" else 2)
 
 
 @dataclass(frozen=True)
@@ -104,6 +141,8 @@ class LossConfig:
     """Deviation of the step between the points that total variation compares, in units of the scene."""
     density_weight: float = 0.25
     """Factor inside the total variation loss."""
+    controller_l1: float = 0.0
+    """Of the sum of the magnitudes of Theta_c, in training. The paper gives no weight, the released code has none."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +190,17 @@ class InversionConfig:
     reach: float = 5.0
     """w is held within w_avg +- reach while it is learnt, and not when the avatar is driven."""
     large_steps: int = 10
-    """The last steps, which also draw and compare the super-resolved picture."""
+    """The last steps of each stage, which also draw and compare the super-resolved picture."""
+    patience: int = 0
+    """Not the authors': a stage goes on to its last steps once the loss has not fallen for so many; 0: never."""
+    least_gain: float = 1e-3
+    """What counts as falling: this share of the loss."""
+    most_rise: float = 2.0
+    """Not the authors': it has diverged once the loss is more than this times that of the mean code."""
+    retries: int = 2
+    """It then begins anew so many times ..."""
+    retry_rate: float = 0.3
+    """... each time with this share of the learning rate."""
     tune_steps: int = 0
     """Steps of pivotal tuning of the generator afterwards; 50 at most where the authors tried it."""
     tune_rate: float = 3e-4
@@ -223,7 +272,7 @@ def released() -> TrainingConfig:
 
 
 def paper() -> TrainingConfig:
-    """What the paper says; where it says nothing, what the released code does."""
+    """What the paper says; where it says nothing, what the released code does. The weight of L1 on Theta_c is ours."""
     code = released()
     return replace(
         code,
@@ -234,5 +283,31 @@ def paper() -> TrainingConfig:
         controller_optimiser=OptimiserConfig(1e-4, clip=1.0),
         tune_controller=False,
         ema_generator=False,
-        losses=replace(code.losses, local_eyes=True, pixel=0.0),
+        losses=replace(code.losses, local_eyes=True, pixel=0.0, controller_l1=1e-5),
     )
+
+
+def controller_for(generator: EG3DConfig, like: ControllerConfig) -> ControllerConfig:
+    """``like``, giving as many codes as a generator takes."""
+    return replace(like, codes=generator.num_ws, code_width=generator.w_dim)
+
+
+def debug(coefficients: int = 58) -> AnimatorConfig:
+    """A few thousand weights, for tests: rays of 32 px, pictures of 64 px, moved by ``arkit``."""
+    generator = EG3DConfig(
+        z_dim=8,
+        w_dim=8,
+        plane_resolution=16,
+        feature_channels=8,
+        channel_base=128,
+        channel_max=8,
+        depth_resolution=4,
+        depth_resolution_importance=4,
+        neural_rendering_resolution=32,
+        superresolution="4X",
+        sr_input_resolution=32,
+        sr_inner_channels=8,
+        sr_outer_channels=4,
+    )
+    small = ControllerConfig(coefficients=coefficients, width=16, smoothing_layers=2, mlp_layers=2, bases=6)
+    return AnimatorConfig(generator, controller_for(generator, small), "arkit")

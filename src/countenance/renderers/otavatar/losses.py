@@ -1,13 +1,13 @@
-"""What OTAvatar's loss has of its own (Sec. 3.4): eyes and mouth, the same person, a density without fog.
+"""What OTAvatar's loss has of its own (Sec. 3.4): eyes and mouth, the same person.
 
-The perceptual and style terms are :mod:`countenance.losses.perceptual`'s. Landmarks are the 68 of iBUG, (x, y) in px of
+The perceptual and style terms are :mod:`countenance.losses.perceptual`'s, those of the density
+:mod:`countenance.generators.eg3d.density_losses`'s. Landmarks are the 68 of iBUG, (x, y) in px of
 a picture of 512 x 512, whatever the pictures' own size.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -27,10 +27,6 @@ _REGIONS = {  # points, and padding in px of 512
 }
 _MOUTH_PX, _EYE_PX = 120, 80
 _GREY = (0.2989, 0.5870, 0.1140)
-_DOWN_THE_HEAD = 256  # steps of the monotonic loss in a box
-
-Density = Callable[[Tensor], Tensor]
-"""Points (B, N, 3) of the scene -> what the decoder says there before softplus, (B, N) or (B, N, 1)."""
 
 
 def region_boxes(landmarks: Tensor, side: int) -> dict[str, Tensor]:
@@ -158,38 +154,3 @@ def identity_loss(network: GreyArcFace, predicted: Tensor, target: Tensor, landm
     with torch.no_grad():
         wanted = network(aligned_grey(target, matrices))
     return embedding_distance(network(aligned_grey(predicted, matrices)), wanted)
-
-
-def scene_points(uniform: Tensor) -> Tensor:
-    """Where the density is looked at: random numbers (B, N, 3) in [0, 1) as points between -1 and 1.
-
-    The planes cover half of that in each direction, so most points lie where the density does not depend on them.
-    """
-    return 2 * uniform - 1
-
-
-def monotonic_loss(density: Density, points: Tensor, box: float) -> Tensor:
-    """How much density falls from a point to the one behind it, so that heads are not hollow (EG3D's code).
-
-    Args:
-        density: of the scene.
-        points: (B, N, 3).
-        box: side of the cube that the planes cover.
-    """
-    behind = points - torch.tensor([0, 0, box / _DOWN_THE_HEAD]).to(points)
-    return torch.relu(density(points) - density(behind)).mean()
-
-
-def total_variation_loss(
-    density: Density, points: Tensor, normal: Tensor, *, distance: float, weight: float
-) -> Tensor:
-    """How much density differs between near points (EG3D's code).
-
-    Args:
-        density: of the scene.
-        points: (B, N, 3).
-        normal: (B, N, 3) random numbers of a normal distribution.
-        distance: deviation of the step to the other point.
-        weight: factor.
-    """
-    return (density(points) - density(points + distance * normal)).abs().mean() * weight

@@ -1,4 +1,4 @@
-"""The authors' checkpoints: their names, their container, the controller's configuration read off the shapes.
+"""The authors' checkpoints: their names, their container, sizes read off the shapes.
 
 Container: a dict with ``net_Warp`` (the controller) and ``net_G`` (the generator), and their moving averages
 ``net_Warp_ema`` and ``net_G_ema``, which inference uses, beside optimiser states and counters. Names may begin with
@@ -7,6 +7,7 @@ Container: a dict with ``net_Warp`` (the controller) and ``net_G`` (the generato
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +16,16 @@ import torch
 from torch import Tensor
 
 from countenance.errors import WeightsDamaged
-from countenance.renderers.otavatar.config import ControllerConfig
+from countenance.generators.eg3d.config import PLANES, EG3DConfig, Enlarging
+from countenance.renderers.otavatar.config import AnimatorConfig, ControllerConfig, RenderingConfig
 from countenance.renderers.otavatar.controller import MotionController
+from countenance.renderers.otavatar.network import Animator
 from countenance.weights.torch_files import load_torch_file
 from countenance.weights.weight_files import fill
 
 _FIX = "give the checkpoint of OTAvatar's authors"
-_CODES = 14  # of EG3D's generator of 512 px
+_CODES = 14  # that the controller gives, whatever the generator takes
+_BLOCK = re.compile(r"backbone\.synthesis\.b(\d+)\.conv1\.weight")
 
 
 class OfficialCheckpoint(NamedTuple):
@@ -52,6 +56,61 @@ def load_official(path: Path, *, averaged: bool = True, shortcut: bool = True) -
     suffix = "_ema" if averaged else ""
     controller, generator = (_state(content, f"net_{kind}{suffix}", path) for kind in ("Warp", "G"))
     return OfficialCheckpoint(from_official_names(controller, path, shortcut=shortcut), generator)
+
+
+def load_animator(path: Path, *, averaged: bool = True) -> Animator:
+    """Both networks of a published checkpoint, joined; rays and clamps are those that the authors drive avatars with.
+
+    Raises:
+        WeightsMissing: no such file.
+        WeightsDamaged: as :func:`load_official`; or names and shapes of the generator are others.
+    """
+    checkpoint = load_official(path, averaged=averaged)
+    config = AnimatorConfig(generator_config(checkpoint.generator, path), checkpoint.controller.config)
+    animator = Animator(config)
+    animator.controller.load_state_dict(checkpoint.controller.state_dict())
+    fill(animator.generator, {name: tensor.float() for name, tensor in checkpoint.generator.items()}, path)
+    return animator.eval()
+
+
+def generator_config(state: Mapping[str, Tensor], path: Path) -> EG3DConfig:
+    """Sizes of a generator, read off its shapes; how it draws, from :class:`RenderingConfig`.
+
+    Raises:
+        WeightsDamaged: the tensors that tell the sizes are missing.
+    """
+    widths = {int(found[1]): len(t) for name, t in state.items() if (found := _BLOCK.fullmatch(name))}
+    drawing = RenderingConfig()
+    try:
+        side, widest = max(widths), widths[4]
+        embed, first = (state[f"backbone.mapping.{name}.weight"] for name in ("embed", "fc0"))
+        enlarger = "superresolution.{}.conv1.weight"
+        four = "superresolution.resample_filter" in state
+        kind: Enlarging = "4X" if four else "8XDC"
+        return EG3DConfig(
+            z_dim=first.shape[1] - len(embed),
+            c_dim=embed.shape[1],
+            w_dim=len(embed),
+            plane_resolution=side,
+            feature_channels=len(state[f"backbone.synthesis.b{side}.torgb.weight"]) // PLANES,
+            channel_base=side * widths[side],
+            channel_max=widest,
+            mapping_layers=len(_counted(state, "backbone.mapping.fc{}.weight", step=1)),
+            conv_clamp=drawing.clamp,
+            neural_rendering_resolution=drawing.rays,
+            superresolution=kind,
+            sr_input_resolution=len(state["superresolution.block0.conv0.noise_const"]) // (1 if four else 2),
+            sr_inner_channels=len(state[enlarger.format("block0")]),
+            sr_outer_channels=len(state[enlarger.format("block1")]),
+            sr_conv_clamp=drawing.inference_super_resolution_clamp,
+            ray_start=drawing.near,
+            ray_end=drawing.far,
+            box_warp=drawing.box,
+            depth_resolution=drawing.samples[0],
+            depth_resolution_importance=drawing.samples[1],
+        )
+    except (KeyError, ValueError, IndexError) as error:
+        raise WeightsDamaged(path, f"it holds no generator of EG3D: {error}", _FIX) from error
 
 
 def from_official_names(

@@ -1,0 +1,89 @@
+"""Codes and cameras to pictures, one at a time: planes are kept while codes stay, networks compiled for long films."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from countenance.generators.eg3d.config import PLANES
+from countenance.generators.eg3d.generator import EG3D
+from countenance.generators.eg3d.planes import TriPlanes
+from countenance.renderers.openvino_engine import OpenVINONetwork
+from countenance.renderers.otavatar.network import Animator
+
+_LARGE_PX = (
+    512  # at this size compiling takes 3 s and saves 140 ms a volume, and 1330 ms a super-resolved picture
+)
+_VOLUMES_WORTH, _PICTURES_WORTH = 24, 4
+_SMALL_WORTH = 120  # of smaller networks, either
+
+
+class Drawing:
+    """The last planes are kept: as long as codes stay the same, only rays and super-resolution are computed.
+
+    Args:
+        animator: in evaluation mode.
+        compiled: use OpenVINO for long motions: planes in float32, as the authors' in theirs; super-resolution in
+            bfloat16 where the CPU has it, as the authors' is in half precision.
+    """
+
+    def __init__(self, animator: Animator, *, compiled: bool) -> None:
+        self.animator, self._compiled = animator, compiled
+        self._held: tuple[Tensor, TriPlanes] | None = None
+        self._backbone: OpenVINONetwork | None = None
+        self._enlarging: OpenVINONetwork | None = None
+
+    def picture(self, ws: Tensor, camera: Tensor, count: int) -> Tensor:
+        """A picture (1, 3, S, S), about [-1, 1].
+
+        Args:
+            ws: (1, codes, code_width).
+            camera: (1, 25).
+            count: how many pictures there will be.
+        """
+        features = self.animator.features(self._planes(ws, count), camera)
+        generator = self.animator.generator
+        if self._enlarging is None and self._worth(count, _PICTURES_WORTH):
+            self._enlarging = OpenVINONetwork(_Enlarging(generator), (features, ws), "bf16")
+        if self._enlarging is None:
+            return generator.enlarge(features, ws)
+        return self._enlarging(features, ws)[0]
+
+    def _planes(self, ws: Tensor, count: int) -> TriPlanes:
+        if self._held is None or not torch.equal(self._held[0], ws):
+            # The first code may be the only one, seen by many cameras: it is not worth compiling for.
+            worth = self._held is not None and self._worth(count, _VOLUMES_WORTH)
+            self._held = ws, self._fresh(ws, worth)
+        return self._held[1]
+
+    def _fresh(self, ws: Tensor, worth: bool) -> TriPlanes:
+        generator = self.animator.generator
+        if self._backbone is None and worth:
+            self._backbone = OpenVINONetwork(_Backbone(generator), (ws,), "f32")
+        if self._backbone is None:
+            return generator.planes(ws)
+        side = self.animator.config.generator.plane_resolution
+        return TriPlanes.of(self._backbone(ws)[0].reshape(1, PLANES, -1, side, side))
+
+    def _worth(self, count: int, at_large_size: int) -> bool:
+        large = self.animator.config.size >= _LARGE_PX
+        return self._compiled and count >= (at_large_size if large else _SMALL_WORTH)
+
+
+class _Backbone(nn.Module):
+    def __init__(self, generator: EG3D) -> None:
+        super().__init__()
+        self.network = generator.backbone.synthesis
+
+    def forward(self, ws: Tensor) -> Tensor:
+        planes: Tensor = self.network(ws)
+        return planes
+
+
+class _Enlarging(nn.Module):
+    def __init__(self, generator: EG3D) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, features: Tensor, ws: Tensor) -> Tensor:
+        return self.generator.enlarge(features, ws)

@@ -1,0 +1,144 @@
+"""The 3D animator (Sec. 3.1): identity code and motion to tri-planes, and pictures of them from any camera."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from countenance.generators.eg3d.config import EG3DConfig
+from countenance.generators.eg3d.density_losses import Density
+from countenance.generators.eg3d.generator import EG3D
+from countenance.generators.eg3d.planes import TriPlanes
+from countenance.generators.eg3d.rays import camera_rays
+from countenance.generators.eg3d.rendering import RAYS_AT_A_TIME, Randomness, render_rays
+from countenance.generators.eg3d.superresolution import COLOURS
+from countenance.renderers.otavatar.config import AnimatorConfig, ControllerConfig
+from countenance.renderers.otavatar.controller import MotionController, combined
+from countenance.weights.weight_files import WeightFile, config_from
+
+MODEL = "otavatar"
+Look = Callable[[Density], dict[str, Tensor]]
+"""What is to be found out about a scene's density, by name."""
+
+
+class Drawn(NamedTuple):
+    """Scenes as cameras see them, and what was asked of their density.
+
+    Attributes:
+        small: (B, 3, r, r) as the rays give it, about [-1, 1].
+        large: (B, 3, S, S) super-resolved, about [-1, 1]; None if nobody asked for it.
+        looked: see :data:`Look`.
+    """
+
+    small: Tensor
+    large: Tensor | None
+    looked: dict[str, Tensor]
+
+
+class Animator(nn.Module):
+    """G of Eq. 5 and R of Eq. 1.
+
+    Args:
+        config: sizes, and the motion that moves it.
+    """
+
+    def __init__(self, config: AnimatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.generator = EG3D(config.generator)
+        self.controller = MotionController(config.controller)
+
+    @property
+    def mean_code(self) -> Tensor:
+        """w_avg (code_width,), where identity codes start."""
+        return self.generator.backbone.mapping.w_avg
+
+    def ws(self, identity: Tensor, windows: Tensor) -> Tensor:
+        """w = w_id + C(x) (Eq. 4).
+
+        Args:
+            identity: (B, 1 or codes, code_width).
+            windows: (B, coefficients or more, 27).
+
+        Returns:
+            (B, codes, code_width).
+        """
+        return combined(identity, self.controller(windows))
+
+    def features(self, planes: TriPlanes, camera: Tensor, randomness: Randomness | None = None) -> Tensor:
+        """What the rays of cameras (B, 25) see of B volumes: (B, C, r, r), the first three are colours.
+
+        With gradients, rays go through again on the way back, a part at a time; so memory does not grow with them.
+        """
+        if not torch.is_grad_enabled():
+            return self.generator.render(planes, camera, randomness=randomness).features
+        randomness = Randomness() if randomness is None else randomness
+        side = self.config.generator.neural_rendering_resolution
+        origins, directions = camera_rays(camera, side)
+        step = max(1, RAYS_AT_A_TIME // len(camera))
+        parts = [
+            checkpoint(
+                self._seen,
+                planes,
+                origins[:, first : first + step],
+                directions[:, first : first + step],
+                randomness.of_rays(slice(first, first + step)),
+                use_reentrant=False,
+                preserve_rng_state=False,
+            )
+            for first in range(0, side * side, step)
+        ]
+        return torch.cat(parts, 1).transpose(1, 2).reshape(len(camera), -1, side, side)
+
+    def forward(
+        self,
+        ws: Tensor,
+        camera: Tensor,
+        randomness: Randomness | None = None,
+        *,
+        enlarge: bool = True,
+        look: Look | None = None,
+    ) -> Drawn:
+        """Scenes of codes ws (B, codes, code_width), seen by cameras (B, 25).
+
+        What is not finite gives pictures of NaN, where looking up features would fail.
+        """
+        planes = self.generator.planes(ws)
+        if not self._finite(planes, camera):
+            nothing = (ws.sum() * math.nan).expand(len(ws), COLOURS, 1, 1)
+            sides = (self.config.generator.neural_rendering_resolution, self.config.size)
+            empty = [nothing.expand(-1, -1, side, side) for side in sides]
+            return Drawn(empty[0], empty[1] if enlarge else None, {})
+        features = self.features(planes, camera, randomness)
+        large = self.generator.enlarge(features, ws) if enlarge else None
+        looked = {} if look is None else look(lambda points: self.generator.at(planes, points)[0])
+        return Drawn(features[:, :COLOURS], large, looked)
+
+    def _finite(self, planes: TriPlanes, camera: Tensor) -> bool:
+        parts = (planes.table, camera, *self.generator.decoder.parameters())
+        return all(bool(torch.isfinite(part).all()) for part in parts)
+
+    def _seen(self, planes: TriPlanes, origins: Tensor, directions: Tensor, randomness: Randomness) -> Tensor:
+        options = self.config.generator
+        return render_rays(planes, self.generator.decoder, origins, directions, options, randomness).features
+
+
+def animator_config(file: WeightFile, path: Path) -> AnimatorConfig:
+    """The configuration in a file of an animator's weights.
+
+    Raises:
+        WeightsDamaged: it has other fields.
+    """
+    parts: dict[str, type[Any]] = {"generator": EG3DConfig, "controller": ControllerConfig}
+    nested = {
+        name: config_from(replace(file, config=file.config.get(name, {})), kind, path)
+        for name, kind in parts.items()
+    }
+    return config_from(replace(file, config={**file.config, **nested}), AnimatorConfig, path)

@@ -1,0 +1,231 @@
+"""Enroll by inversion; render: a motion code moves the identity code, planes are made of both, rays see them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from countenance.arrays import Floats, Image
+from countenance.errors import BadValue, MotionSpaceMismatch, WeightsDamaged, WeightsMissing
+from countenance.motion.sequence import Motion
+from countenance.portrait.portrait import Portrait
+from countenance.renderers.openvino_engine import openvino_wanted
+from countenance.renderers.otavatar import SPECS
+from countenance.renderers.otavatar.avatar import OTAvatarAvatar
+from countenance.renderers.otavatar.camera import CAMERA_NUMBERS, corrected, motion_cameras
+from countenance.renderers.otavatar.config import AnimatorConfig, InversionConfig, LossConfig, paper
+from countenance.renderers.otavatar.drawing import Drawing
+from countenance.renderers.otavatar.inversion import INTRINSICS, Progress, invert
+from countenance.renderers.otavatar.network import MODEL, Animator, animator_config
+from countenance.renderers.otavatar.objective import AnimationLoss, Moments, ibug_landmarks, load_objective
+from countenance.renderers.spec import RendererSpec, spec_of_file
+from countenance.timing import stage
+from countenance.weights.assets import assets_folder
+from countenance.weights.weight_files import fill, read_weights
+
+_WHERE = (
+    "get the checkpoint of OTAvatar's authors from github.com/theEricMa/OTAvatar and run: "
+    "countenance convert FILE.pt -o {path} --from otavatar"
+)
+_OURS = "an OTAvatar of your own training: a head in 3D from one photo, seen from any side"
+PATIENCE = 25
+"""Steps without progress after which a stage of the inversion ends early; the authors always take all."""
+
+
+class OTAvatarRenderer:
+    """See :class:`countenance.renderers.renderer.Renderer`.
+
+    Args:
+        animator: with its weights.
+        spec: name and needs.
+        device: where it runs.
+        inversion: how portraits are enrolled.
+        losses: what counts in it.
+        seed: of it.
+
+    Attributes:
+        progress: told how far an inversion is, which takes minutes.
+    """
+
+    def __init__(
+        self,
+        animator: Animator,
+        spec: RendererSpec,
+        device: str = "cpu",
+        inversion: InversionConfig | None = None,
+        losses: LossConfig | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.network = animator.eval().requires_grad_(False).to(device)
+        self._spec, self._device, self._seed = spec, torch.device(device), seed
+        self.inversion = inversion or InversionConfig(patience=PATIENCE)
+        self._losses = losses or replace(paper().losses, pixel=LossConfig().pixel)
+        self._drawing = Drawing(animator, compiled=openvino_wanted(self._device))
+        self.progress: Progress = lambda step, steps, loss: None
+
+    @property
+    def spec(self) -> RendererSpec:
+        """Name and needs."""
+        return self._spec
+
+    @property
+    def config(self) -> AnimatorConfig:
+        """Sizes of its networks."""
+        return self.network.config
+
+    @cached_property
+    def objective(self) -> AnimationLoss:
+        """What an inversion makes small; on first use, as it reads weights."""
+        return load_objective(self._losses, self.config).to(self._device)
+
+    @cached_property
+    def fingerprint(self) -> Image:
+        """(32,) uint8: SHA-256 of weights that every code of this network depends on."""
+        parts = (self.network.mean_code, self.network.controller.codebook)
+        numbers = b"".join(part.detach().cpu().numpy().tobytes() for part in parts)
+        return np.frombuffer(hashlib.sha256(numbers).digest(), np.uint8).copy()
+
+    def enroll(self, portrait: Portrait) -> OTAvatarAvatar:
+        """Find the portrait's identity code (Eq. 9): an optimisation, minutes long at the published size.
+
+        Raises:
+            MotionSpaceMismatch: the portrait was tracked in another space.
+            InversionDiverged: no code was found.
+        """
+        self._expect(portrait.motion)
+        side = self.config.size
+        picture = torch.from_numpy(portrait.crop.cut(portrait.image, side)).permute(2, 0, 1)[None]
+        own = portrait.motion[0]
+        landmarks = ibug_landmarks(portrait.landmarks_in_crop_px, portrait.crop.side)
+        given = (own.descriptor().copy(), motion_cameras(own), landmarks[None])
+        moments = Moments(
+            (picture.float() / 127.5 - 1).to(self._device),
+            *(torch.from_numpy(array).to(self._device) for array in given),
+        )
+        with torch.enable_grad():
+            found = invert(
+                self.network, self.objective, moments, self.inversion, seed=self._seed, progress=self.progress
+            ).code
+        correction = torch.cat([found.intrinsics, found.rotation], 1)[0].cpu().numpy()
+        code = found.identity[0].cpu().numpy()
+        return OTAvatarAvatar(code, correction, self.fingerprint, portrait.square, own, portrait.crop)
+
+    def load_avatar(self, path: Path) -> OTAvatarAvatar:
+        """Read a saved avatar.
+
+        Raises:
+            WeightsDamaged: no avatar, or one of another network.
+        """
+        avatar = OTAvatarAvatar.load(path)
+        self._expect(avatar.motion)
+        if not np.array_equal(avatar.network, self.fingerprint):
+            raise WeightsDamaged(path, "it belongs to other weights", "enroll the portrait again")
+        return avatar
+
+    def render(self, avatar: OTAvatarAvatar, motion: Motion) -> Iterator[Image]:
+        """Pictures of the crop, from the cameras that the motion's pose says; see ``Renderer``."""
+        self._expect(motion)
+        return self._pictures(avatar, motion, motion_cameras(motion))
+
+    def render_view(self, avatar: OTAvatarAvatar, motion: Motion, cameras: Floats) -> Iterator[Image]:
+        """The same from cameras of your choice, such as those of :func:`camera.turning_cameras`.
+
+        While the motion stands still, planes are made once.
+
+        Args:
+            avatar: the person.
+            motion: one frame, which is held, or one for each camera.
+            cameras: (T, 25). The avatar's correction is applied to them.
+
+        Raises:
+            MotionSpaceMismatch: as :meth:`render`.
+            BadValue: the numbers of frames differ, or what was given are no cameras.
+        """
+        self._expect(motion)
+        given = np.asarray(cameras, np.float32)
+        if given.ndim != 2 or given.shape[1] != CAMERA_NUMBERS or not np.isfinite(given).all():
+            raise BadValue(f"cameras have shape {given.shape}; give finite numbers (T, {CAMERA_NUMBERS})")
+        if len(motion) not in (1, len(given)):
+            raise BadValue(f"{len(given)} cameras can't see {len(motion)} frames; give one frame or as many")
+        return self._pictures(avatar, motion, given)
+
+    def _pictures(self, avatar: OTAvatarAvatar, motion: Motion, cameras: Floats) -> Iterator[Image]:
+        windows, count = motion.descriptor(), len(cameras)
+        identity = torch.from_numpy(avatar.code)[None].to(self._device)
+        seen_from = self._corrected(avatar, cameras)
+        for number in range(count):
+            window = windows[min(number, len(windows) - 1)].copy()
+            with torch.inference_mode():
+                with stage("network"):
+                    ws = self.network.ws(identity, torch.from_numpy(window)[None].to(self._device))
+                    image = self._drawing.picture(ws, seen_from[number : number + 1], count)
+                with stage("compositing"):
+                    picture = _as_bytes(image, avatar.crop.side)
+            yield picture
+
+    def _corrected(self, avatar: OTAvatarAvatar, cameras: Floats) -> Tensor:
+        given = torch.from_numpy(cameras).to(self._device)
+        if self.inversion.camera is None:
+            return given
+        correction = torch.from_numpy(avatar.correction).to(self._device).expand(len(given), -1)
+        turned = correction[:, INTRINSICS:] if self.inversion.correct_rotation else None
+        return corrected(given, correction[:, :INTRINSICS], turned)
+
+    def _expect(self, motion: Motion) -> None:
+        if motion.space.name != self.config.motion_space:
+            raise MotionSpaceMismatch(
+                motion.space.name, self.config.motion_space, f"model '{self._spec.name}'"
+            )
+
+
+def _as_bytes(image: Tensor, side: int) -> Image:
+    """(1, 3, S, S) about [-1, 1] to side x side x 3."""
+    levels = ((image[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    picture = np.ascontiguousarray(levels.permute(1, 2, 0).cpu().numpy())
+    if picture.shape[0] == side:
+        return picture
+    how = cv2.INTER_AREA if side < picture.shape[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, (side, side), interpolation=how), np.uint8)
+
+
+def load(name: str = "otavatar", device: str = "cpu") -> OTAvatarRenderer:
+    """For the catalogue.
+
+    Raises:
+        WeightsMissing: the authors' checkpoint was not converted yet.
+    """
+    spec = next(spec for spec in SPECS if spec.name == name)
+    path = assets_folder() / "otavatar.safetensors"
+    if not path.is_file():
+        raise WeightsMissing(name, _WHERE.format(path=path))
+    return from_file(path, spec, device)
+
+
+def from_file(path: Path, spec: RendererSpec | None = None, device: str = "cpu") -> OTAvatarRenderer:
+    """A renderer of any file of OTAvatar's weights.
+
+    Raises:
+        WeightsMissing: no such file.
+        WeightsDamaged: damaged, of another model, or of networks that do not fit each other.
+    """
+    file = read_weights(path, MODEL)
+    config = animator_config(file, path)
+    try:
+        config.expect_fit()
+    except BadValue as error:
+        raise WeightsDamaged(path, str(error), "convert the authors' whole checkpoint") from error
+    animator = Animator(config)
+    fill(animator, file.tensors, path)
+    if spec is None:
+        spec = replace(spec_of_file(file, SPECS[0], path), motion_space=config.motion_space)
+        if config.motion_space == "arkit":
+            spec = replace(spec, summary=_OURS, licence="of the file")
+    return OTAvatarRenderer(animator, spec, device)
