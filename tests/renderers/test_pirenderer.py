@@ -172,7 +172,7 @@ def test_the_lite_network_is_what_the_readme_says() -> None:
         (lambda p: p.write_bytes(b"no weights"), "damaged"),
         (lambda p: p.unlink(), "not on this machine"),
         (lambda p: save_file({"a": torch.zeros(1)}, p), "not written by countenance"),
-        (lambda p: _rewritten(p, model="otavatar"), "no renderer of this release"),
+        (lambda p: _rewritten(p, model="of-tomorrow"), "no renderer of this release"),
         (lambda p: _rewritten(p, config={"window": 27}), "configuration does not fit"),
         (lambda p: _rewritten(p, nan="mapping.first.bias"), "NaN"),
         (lambda p: _rewritten(p, drop="mapping.first.bias"), "is missing"),
