@@ -14,11 +14,8 @@ SMALLEST_CPBD = _BLOCK
 """Least side, in px."""
 _EDGE_BLOCK = 0.002  # a block counts if more than this share of its pixels are edges
 _BETA = 3.6  # slope of the chance that blur is seen
-_LOW_CONTRAST, _WIDTH_LOW, _WIDTH_HIGH = (
-    50,
-    5,
-    3,
-)  # just noticeable width: 5 px up to this contrast, above it 3 px
+_LOW_CONTRAST = 50  # levels
+_WIDTH_LOW, _WIDTH_HIGH = 5, 3  # px: just noticeable width up to this contrast, and above it
 _NOTICED_PERCENT = 63  # chance that blur is seen at an edge of just the noticeable width
 
 

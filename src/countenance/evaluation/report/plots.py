@@ -11,7 +11,7 @@ from countenance.errors import DependencyMissing
 from countenance.evaluation.models import REPEATED
 from countenance.evaluation.report.tables import number, ranks
 
-# Colours are placeholders that the page's own take the place of, so that plots are right in the light and the dark.
+# Matplotlib writes these colours, and the page's own take their place: right in the light and in the dark.
 _INK, _LINE, _ACCENT, _PAPER = "#010101", "#020202", "#030303", "#040404"
 _PAINTS = {_INK: "currentColor", _LINE: "var(--line)", _ACCENT: "var(--accent)", _PAPER: "var(--paper)"}
 _LONGEST = 20
@@ -119,6 +119,6 @@ def _for_page(svg: str) -> str:
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r"font-family: [^;\"]*;? ?", "", svg)
     svg = re.sub(r"\s*\n\s*", " ", svg)
-    for placeholder, paint in _PAINTS.items():
-        svg = svg.replace(f": {placeholder}", f": {paint}")
+    for drawn, paint in _PAINTS.items():
+        svg = svg.replace(f": {drawn}", f": {paint}")
     return svg.strip()

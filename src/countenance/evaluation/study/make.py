@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ def _about_cases(partial: list[str], items: list[tuple[Shown, ...]], options: Op
     if partial:
         notes.append(f"left out, as not all folders have them: {_some(partial)}")
     if len(items) < options.items and options.kind == "pairs":
-        notes.append(f"there are only {len(items)} different pairs")
+        notes.append(f"fewer different pairs than {options.items}: {len(items)}")
     recordings = [clip for clips in items for clip in clips if clip.system == REAL]
     if options.kind == "pairs" and len(recordings) > len(set(recordings)):
         notes.append(
@@ -176,7 +177,10 @@ def _about_cases(partial: list[str], items: list[tuple[Shown, ...]], options: Op
 def _giving_away(systems: list[str], options: Options) -> list[str]:
     """What the maker wrote is shown to people as it is."""
     written = " ".join((options.title, *options.questions, options.contact, options.notice)).casefold()
-    names = [name for name in systems if name != REAL and name.casefold() in written]
+    words = (rf"(?<!\w){re.escape(name.casefold())}(?!\w)" for name in systems)  # "A" is in many words
+    names = [
+        name for name, word in zip(systems, words, strict=True) if name != REAL and re.search(word, written)
+    ]
     return [f"the page's text names {_some(names)}, and should not"] if names else []
 
 
