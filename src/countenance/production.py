@@ -26,6 +26,7 @@ from countenance.media.video import VideoReader
 from countenance.media.writer import AudioSource, VideoWriter
 from countenance.motion.files import load_motion
 from countenance.motion.sequence import Motion
+from countenance.motion.smoothing import smooth
 from countenance.motion.spaces import Coefficient, get_space
 from countenance.portrait.crop import Crop
 from countenance.portrait.portrait import Portrait
@@ -113,9 +114,21 @@ def follow_video(
 
 
 def driver_motion(
-    path: Path, *, face: int = 1, tracker: Tracker | None = None, progress: Progress[Any] = silent
+    path: Path,
+    *,
+    face: int = 1,
+    smoothing: float = 0,
+    tracker: Tracker | None = None,
+    progress: Progress[Any] = silent,
 ) -> Motion:
     """The motion of a driver: a motion file is read, a video or picture is tracked.
+
+    Args:
+        path: the driver.
+        face: 1 for the largest, 2 for the next ...
+        smoothing: strength, of a video; see :func:`countenance.motion.smoothing.smooth`.
+        tracker: MediaPipe by default.
+        progress: see the module.
 
     Raises:
         MediaUnreadable: a sound file, which can't drive yet, or nothing readable.
@@ -127,7 +140,8 @@ def driver_motion(
         return load_motion(path)
     if kind == "audio":
         raise MediaUnreadable(path, "it is sound without pictures", "let it speak with: countenance talk")
-    return track(path, face=face, tracker=tracker, progress=progress)
+    tracked = track(path, face=face, tracker=tracker, progress=progress)
+    return smooth(tracked, smoothing) if kind == "video" and smoothing > 0 else tracked
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,13 +281,16 @@ def slider(spec: RendererSpec, name: str) -> Coefficient | ShapeSlider:
     return named[name]
 
 
-def edited(portrait: Portrait, renderer: Renderer[Any], changes: dict[str, float]) -> Image:
+def edited(
+    portrait: Portrait, renderer: Renderer[Any], changes: dict[str, float], *, avatar: Any = None
+) -> Image:
     """A photo with some coefficients or shape sliders set.
 
     Args:
         portrait: the person.
         renderer: makes the picture.
         changes: as in :func:`with_changes`.
+        avatar: of this portrait, if it was enrolled before.
 
     Returns:
         The whole picture; the very same pixels if nothing changes.
@@ -287,7 +304,7 @@ def edited(portrait: Portrait, renderer: Renderer[Any], changes: dict[str, float
     own, motion = portrait.motion, with_changes(portrait.motion, changes)
     if np.array_equal(motion.values, own.values) and motion.identity is own.identity:
         return portrait.image.copy()
-    return next(animate(portrait, motion, renderer)).image
+    return next(animate(portrait, motion, renderer, avatar=avatar)).image
 
 
 def swept(
@@ -297,6 +314,8 @@ def swept(
     name: str,
     values: Doubles,
     fps: float,
+    *,
+    avatar: Any = None,
 ) -> Iterator[Frame]:
     """A photo on which one coefficient or shape slider takes one value after the other.
 
@@ -307,6 +326,7 @@ def swept(
         name: what is swept. Pose is added to what ``changes`` say of it, others replace it.
         values: (T,) in the unit of ``name``.
         fps: frames a second.
+        avatar: of this portrait, if it was enrolled before.
 
     Returns:
         T frames, lazily.
@@ -320,9 +340,10 @@ def swept(
     start = changes.get(name, 0.0) if added else 0.0
     frames = [with_changes(portrait.motion, {**changes, name: start + float(v)}) for v in values]
     if isinstance(kinds[-1], ShapeSlider):
-        return animate(portrait, [replace(frame, fps=fps) for frame in frames], renderer)
+        parts = [replace(frame, fps=fps) for frame in frames]
+        return animate(portrait, parts, renderer, avatar=avatar)
     whole = frames[0].still(len(frames)).with_values(np.concatenate([frame.values for frame in frames]))
-    return animate(portrait, replace(whole, fps=fps), renderer)
+    return animate(portrait, replace(whole, fps=fps), renderer, avatar=avatar)
 
 
 def with_changes(motion: Motion, changes: dict[str, float]) -> Motion:

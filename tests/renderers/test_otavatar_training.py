@@ -235,6 +235,7 @@ def test_shots_prefer_expression_and_come_in_the_order_of_the_batch(data: Path) 
         "windows": (4, 58, 27),
         "cameras": (4, 25),
         "landmarks": (4, 68, 2),
+        "look": (4,),
     }
     np.testing.assert_array_equal(batch["cameras"][[1, 3]], shots[1].cameras)  # sources, then driving frames
     np.testing.assert_array_equal(batch["pictures"][2].permute(1, 2, 0), shots[0].pictures[1])
@@ -248,7 +249,7 @@ def test_the_papers_training_and_its_sizes() -> None:
     assert (recipe.network.motion_space, recipe.network.controller.coefficients) == ("bfm", 70)
     assert (recipe.network.size, recipe.network.generator.neural_rendering_resolution) == (512, 64)
     assert recipe.network.generator.sr_conv_clamp is None
-    assert (lite().network.motion_space, lite().network.controller.coefficients) == ("arkit", 58)
+    assert (lite().network.motion_space, lite().network.controller.coefficients) == ("arkit", 52)
     for each in (recipe, lite(), debug()):
         each.network.expect_fit()
     with torch.device("meta"):

@@ -157,14 +157,15 @@ if __name__ == "__main__":
 
 _INTERRUPTED = """
 import os, sys
+from dataclasses import replace
 from pathlib import Path
 from countenance.renderers.pirenderer.recipe import debug
 from countenance.training.loop import train
 
+os.setsid()  # a terminal, or a batch system, tells the whole group, loaders too
 data, run, sent = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-outcome = train(
-    debug(), data, run, accelerator="cpu", report=lambda step, _: step == 2 and os.kill(os.getpid(), sent)
-)
+recipe = replace(debug(), loop=replace(debug().loop, workers=1))
+outcome = train(recipe, data, run, accelerator="cpu", report=lambda step, _: step == 2 and os.killpg(0, sent))
 assert (outcome.step, outcome.finished) == (2, False)
 """
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from countenance.media.frames import Frame
     from countenance.motion.sequence import Motion
     from countenance.portrait.crop import Crop
-    from countenance.portrait.portrait import Portrait
     from countenance.trackers.tracker import Tracker
 
 
@@ -70,24 +69,25 @@ class Animate:
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the summary."""
-        from countenance.cli.progress import bar, enrolling
+        from countenance.cli.avatars import check_avatar, load_enroller
+        from countenance.cli.progress import bar
         from countenance.errors import BadValue
         from countenance.media.kinds import kind_of
         from countenance.media.writer import check_output
-        from countenance.production import write_video
-        from countenance.renderers.catalogue import load_renderer
+        from countenance.production import driver_motion, write_video
         from countenance.trackers.catalogue import tracker_for
 
         check_output(self.output)
-        renderer: Any = load_renderer(self.model)
-        if hasattr(renderer, "progress"):
-            renderer.progress = enrolling
+        check_avatar(self.avatar)
+        renderer = load_enroller(self.model)
         driver_kind = kind_of(self.driver)
         source_kind = kind_of(self.source)
         if self.avatar is not None and source_kind == "video":
             raise BadValue("--avatar is for photos; a video's person is enrolled in every frame")
         tracker = tracker_for(renderer.spec.motion_space)
-        motion = self._driver(tracker, driver_kind)
+        motion = driver_motion(
+            self.driver, face=self.driver_face, smoothing=self.smooth, tracker=tracker, progress=bar
+        )
         if source_kind == "video":
             frames, total, square, fps = self._video(renderer, tracker, motion)
         else:
@@ -114,14 +114,6 @@ class Animate:
             "text": text,
         }
 
-    def _driver(self, tracker: Tracker, kind: str) -> Motion:
-        from countenance.cli.progress import bar
-        from countenance.motion.smoothing import smooth
-        from countenance.production import driver_motion
-
-        motion = driver_motion(self.driver, face=self.driver_face, tracker=tracker, progress=bar)
-        return smooth(motion, self.smooth) if kind == "video" and self.smooth > 0 else motion
-
     def _strengths(self) -> dict[str, float]:
         narrow = {"lips": self.lips, "eyes": self.eyes, "brows": self.brows}
         return {
@@ -145,6 +137,7 @@ class Animate:
         self, renderer: Any, tracker: Tracker, motion: Motion
     ) -> tuple[Iterator[Frame], int, Crop, float]:
         from countenance.animation import animate
+        from countenance.cli.avatars import enrolled
         from countenance.motion.transfer import transfer
         from countenance.portrait.crop import Crop
         from countenance.production import load_portrait
@@ -154,7 +147,7 @@ class Animate:
         )
         driven = transfer(motion, portrait.motion, self.transfer, self._reference(), self._strengths())
         square = Crop.around(portrait.box_px)
-        avatar = None if self.avatar is None else _kept(self.avatar, renderer, portrait)
+        avatar = enrolled(portrait, renderer, self.avatar)
         return animate(portrait, driven, renderer, avatar=avatar), len(driven), square, motion.fps
 
     def _video(
@@ -183,22 +176,6 @@ def _mixed(own: Motion, driven: Motion, strengths: dict[str, float]) -> Motion:
     for region, strength in strengths.items():
         mixed = interpolate(interpolate(mixed, own, 1.0, region), driven, strength, region)
     return mixed
-
-
-def _kept(path: Path, renderer: Any, portrait: Portrait) -> Any:
-    """The portrait's avatar: of the file, or enrolled and written there."""
-    from countenance.atomic import check_writable
-    from countenance.errors import BadValue
-
-    if path.is_file():
-        avatar = renderer.load_avatar(path)
-        if avatar.crop != portrait.crop:
-            raise BadValue(f"{path} is the avatar of another photo; give another --avatar")
-        return avatar
-    check_writable(path)
-    avatar = renderer.enroll(portrait)
-    avatar.save(path)
-    return avatar
 
 
 def _has_sound(path: Path) -> bool:

@@ -48,6 +48,9 @@ class Edit:
     """Renderer; `countenance models` lists them and says which is the default."""
     face: int = 1
     """Which face: 1 is the largest."""
+    avatar: Path | None = None
+    """A .safetensors file: if it is there, the photo's avatar is read from it, else it is written. Enrolling takes
+    minutes with otavatar."""
     crop: bool = False
     """Write only the square around the face."""
     names: Annotated[bool, tyro.conf.arg(name="list")] = False
@@ -75,38 +78,42 @@ class Edit:
         return {**front, **{name: value + front.get(name, 0.0) for name, value in changes.items()}}
 
     def _still(self, source: Path, output: Path) -> dict[str, Any]:
+        from countenance.cli.avatars import check_avatar, enrolled, load_enroller
         from countenance.cli.settings import parse_settings
         from countenance.media.images import check_image_output
         from countenance.portrait.crop import Crop
         from countenance.production import edited, load_portrait, write_marked_image
-        from countenance.renderers.catalogue import load_renderer
         from countenance.trackers.catalogue import tracker_for
 
         check_image_output(output)
-        renderer = load_renderer(self.model)
+        check_avatar(self.avatar)
+        renderer = load_enroller(self.model)
         spec = renderer.spec
         changes = parse_settings(self.settings, spec)
         tracker = tracker_for(spec.motion_space)
         portrait = load_portrait(source, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
         changes = self._with_front(changes, portrait.motion)
-        image = edited(portrait, renderer, changes)
+        # Without a file, nothing is enrolled where nothing changes.
+        avatar = None if self.avatar is None else enrolled(portrait, renderer, self.avatar)
+        image = edited(portrait, renderer, changes, avatar=avatar)
         if self.crop:
             image = Crop.around(portrait.box_px).cut(image)
         write_marked_image(output, image, renderer.spec.name)
         return {"output": str(output), "model": renderer.spec.name, "set": changes, "text": str(output)}
 
     def _sweep(self, source: Path, output: Path) -> dict[str, Any]:
+        from countenance.cli.avatars import check_avatar, enrolled, load_enroller
         from countenance.cli.progress import bar
         from countenance.cli.settings import parse_settings, parse_sweep
         from countenance.media.writer import check_output
         from countenance.motion.interpolation import there_and_back
         from countenance.portrait.crop import Crop
         from countenance.production import load_portrait, swept, write_video
-        from countenance.renderers.catalogue import load_renderer
         from countenance.trackers.catalogue import tracker_for
 
         check_output(output)
-        renderer = load_renderer(self.model)
+        check_avatar(self.avatar)
+        renderer = load_enroller(self.model)
         spec = renderer.spec
         name, start, stop = parse_sweep(self.sweep or "", spec)
         changes = parse_settings(self.settings, spec)
@@ -114,7 +121,8 @@ class Edit:
         tracker = tracker_for(spec.motion_space)
         portrait = load_portrait(source, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
         changes = self._with_front(changes, portrait.motion)
-        frames = swept(portrait, renderer, changes, name, values, self.fps)
+        avatar = enrolled(portrait, renderer, self.avatar)
+        frames = swept(portrait, renderer, changes, name, values, self.fps, avatar=avatar)
         written = write_video(
             output,
             bar(frames, f"rendering {output.name}", len(values)),

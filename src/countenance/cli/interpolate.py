@@ -47,6 +47,7 @@ class Interpolate:
         import numpy as np
 
         from countenance.cli.progress import bar
+        from countenance.cli.settings import frame_count
         from countenance.compose.paste import Compositor
         from countenance.errors import BadValue
         from countenance.media.frames import Frame
@@ -61,9 +62,7 @@ class Interpolate:
         renderer: Any = load_renderer(self.model)
         if not hasattr(renderer, "render_between"):
             raise BadValue(f"model '{self.model}' has no latent motion space; use --model pirenderer-lite")
-        count = round(self.seconds * self.fps)
-        if count < 2:
-            raise BadValue(f"{self.seconds} s at {self.fps} frames/s are {count} frames; give at least 2")
+        count = frame_count(self.seconds, self.fps)
         tracker = tracker_for(renderer.spec.motion_space)
         portrait = load_portrait(self.source, crop_scale=renderer.spec.crop_scale, tracker=tracker)
         start, end = (driver_motion(path, tracker=tracker)[0] for path in (self.first, self.second))

@@ -19,11 +19,13 @@ from countenance.cli.edit import Edit
 from countenance.cli.evaluate import Evaluate
 from countenance.cli.interpolate import Interpolate
 from countenance.cli.models import Models
+from countenance.cli.morph import Morph
 from countenance.cli.prepare import Prepare
 from countenance.cli.study import Study
 from countenance.cli.talk import Talk
 from countenance.cli.track import Track
 from countenance.cli.train import Train
+from countenance.cli.turntable import Turntable
 from countenance.errors import CountenanceError, MediaDamaged
 
 DESCRIPTION = """Make a portrait move: one photo (or video) of a person, driven by a video, a motion file or sliders.
@@ -33,6 +35,7 @@ examples:
   countenance talk me.jpg speech.wav -o out.mp4
   countenance edit me.jpg -o smile.png --set mouthSmileLeft=0.7 --set mouthSmileRight=0.7 --set yaw=15
   countenance edit me.jpg -o turn.mp4 --sweep yaw=-30:30
+  countenance turntable me.jpg -o around.mp4 --model otavatar
   countenance track talk.mp4 -o talk.csv
 
 Animate only yourself, or people who agreed. Every output is marked as synthetic.
@@ -43,6 +46,8 @@ VERBS: dict[str, Callable[..., Any]] = {
     "talk": Talk,
     "edit": Edit,
     "interpolate": Interpolate,
+    "turntable": Turntable,
+    "morph": Morph,
     "track": Track,
     "models": Models,
     "bench": Bench,

@@ -1,4 +1,4 @@
-"""Parsing of ``name=value`` and ``name=start:stop``, with angles in degrees for people."""
+"""Parsing of ``name=value`` and ``name=start:stop``, with angles in degrees for people; lengths of films."""
 
 from __future__ import annotations
 
@@ -57,6 +57,20 @@ def parse_sweep(setting: str, spec: RendererSpec) -> tuple[str, float, float]:
         raise BadValue(f"'{setting}' is no sweep; write it as name=start:stop, such as yaw=-30:30")
     start, stop = text.split(":")
     return name, _value(spec, name, start), _value(spec, name, stop)
+
+
+def frame_count(seconds: float, fps: float) -> int:
+    """How many frames a film has.
+
+    Raises:
+        BadValue: fewer than two, or no numbers.
+    """
+    if not (math.isfinite(seconds) and math.isfinite(fps) and seconds > 0 and fps > 0):
+        raise BadValue(f"{seconds} s at {fps} frames/s make no film; give positive numbers")
+    count = round(seconds * fps)
+    if count < 2:
+        raise BadValue(f"{seconds} s at {fps} frames/s are {count} frames; give at least 2")
+    return count
 
 
 def _split(setting: str) -> tuple[str, str]:

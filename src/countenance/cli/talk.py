@@ -67,6 +67,9 @@ class Talk:
     """Renderer; `countenance models` lists them and says which is the default."""
     face: int = 1
     """Which face of the photo: 1 is the largest."""
+    avatar: Path | None = None
+    """A .safetensors file: if it is there, the photo's avatar is read from it, else it is written. Enrolling takes
+    minutes with otavatar."""
     crop: bool = False
     """Write only the square around the face."""
     json: bool = False
@@ -159,22 +162,27 @@ class Talk:
 
     def _videos(self, photo: Path, sound: Path, outputs: list[Path]) -> int:
         from countenance.animation import animate
+        from countenance.cli.avatars import check_avatar, enrolled, load_enroller
         from countenance.cli.progress import bar
         from countenance.media.writer import check_output
         from countenance.portrait.crop import Crop
         from countenance.production import load_portrait, write_video
-        from countenance.renderers.catalogue import load_renderer
         from countenance.trackers.catalogue import tracker_for
 
         for path in outputs:
             check_output(path)
-        renderer = load_renderer(self.model)
+        check_avatar(self.avatar)
+        renderer = load_enroller(self.model)
         tracker = tracker_for(renderer.spec.motion_space)
         portrait = load_portrait(photo, face=self.face, crop_scale=renderer.spec.crop_scale, tracker=tracker)
         square = Crop.around(portrait.box_px) if self.crop else None
+        # Before enrolling, which may take minutes: a recording that is none should be told at once.
+        performances = list(self._performances(sound, portrait.motion))
+        avatar = enrolled(portrait, renderer, self.avatar)
         written = 0
-        for path, motion in zip(outputs, self._performances(sound, portrait.motion), strict=True):
-            frames = bar(animate(portrait, motion, renderer), f"rendering {path.name}", len(motion))
+        for path, motion in zip(outputs, performances, strict=True):
+            shown = animate(portrait, motion, renderer, avatar=avatar)
+            frames = bar(shown, f"rendering {path.name}", len(motion))
             has_sound = path.suffix.lower() not in ("", ".gif")
             written = write_video(
                 path,

@@ -10,13 +10,14 @@ import tyro
 
 from countenance.errors import BadValue
 
-_FOLDERS = {
-    "pirenderer": "renderers.pirenderer",
-    "gdpw": "renderers.gdpw",
-    "otavatar": "renderers.otavatar",
-    "eg3d": "generators.eg3d",
-    "talk-transformer": "speech.transformer",
-    "talk-flow": "speech.flow",
+_RECIPES = {
+    "pirenderer": "renderers.pirenderer.recipe",
+    "gdpw": "renderers.gdpw.recipe",
+    "otavatar": "renderers.otavatar.recipe",
+    "otavatar-joint": "renderers.otavatar.joint",
+    "eg3d": "generators.eg3d.recipe",
+    "talk-transformer": "speech.transformer.recipe",
+    "talk-flow": "speech.flow.recipe",
 }
 
 
@@ -32,12 +33,13 @@ class Train:
       countenance train pirenderer --data dataset -o runs/paper --preset paper --devices 4
       countenance train gdpw --data dataset -o runs/gdpw --max-minutes 60
       countenance train eg3d --data dataset -o runs/eg3d
-      countenance train otavatar --data dataset -o runs/otavatar --init runs/eg3d/weights.safetensors
+      countenance train otavatar-joint --data dataset -o runs/joint --init runs/eg3d/weights.safetensors
+      countenance train otavatar --data dataset -o runs/otavatar --init runs/joint/weights.safetensors
       countenance train talk-transformer --data dataset -o runs/talk
     """
 
     model: Annotated[
-        Literal["pirenderer", "gdpw", "otavatar", "eg3d", "talk-transformer", "talk-flow"],
+        Literal["pirenderer", "gdpw", "otavatar", "otavatar-joint", "eg3d", "talk-transformer", "talk-flow"],
         tyro.conf.Positional,
     ]
     """What to train."""
@@ -107,7 +109,9 @@ class Train:
         from dataclasses import replace
         from importlib import import_module
 
-        presets = import_module(f"countenance.{_FOLDERS[self.model]}.recipe").PRESETS
+        presets = import_module(f"countenance.{_RECIPES[self.model]}").PRESETS
+        if self.preset not in presets:
+            raise BadValue(f"{self.model} has no preset {self.preset}; give --preset {' or '.join(presets)}")
         recipe = presets[self.preset]()
         names = ("steps", "batch_size", "learning_rate", "precision", "accumulate", "seed")
         changed = {name: getattr(self, name) for name in names if getattr(self, name) is not None}

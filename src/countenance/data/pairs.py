@@ -112,7 +112,7 @@ class PairSampler:
 def augment(pair: Pair, space: MotionSpace, how: Augmentation, rng: np.random.Generator) -> Pair:
     """A changed pair whose motion and landmarks say the same as its pictures."""
     if how.flip and rng.random() < 0.5:
-        pair = _flipped(pair, space)
+        pair = flipped(pair, space)
     if how.shift or how.scale:
         x, y = rng.uniform(-how.shift, how.shift, 2)
         scale = float(np.exp(rng.uniform(-how.scale, how.scale)))
@@ -132,7 +132,7 @@ def augment(pair: Pair, space: MotionSpace, how: Augmentation, rng: np.random.Ge
     )
 
 
-def _flipped(pair: Pair, space: MotionSpace) -> Pair:
+def flipped(pair: Pair, space: MotionSpace) -> Pair:
     """The mirror image; landmarks are those of the default face model."""
     order, signs = space.mirror_permutation()
     points = pair.landmarks_px

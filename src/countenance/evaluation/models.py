@@ -186,7 +186,23 @@ def pictures_of(
     portrait = source_portrait(case, corpus, picture, space, scale)
     motion = asked_motion(case, corpus, folder, portrait, space, scale)
     parts = list(motion) if case.stills else motion
-    return (frame.image for frame in animate(portrait, parts, renderer)), False
+    avatar = _avatar(model, case, corpus.folder, portrait)
+    return (frame.image for frame in animate(portrait, parts, renderer, avatar=avatar)), False
+
+
+_AVATARS: dict[tuple[str, str, Path, str, int], Any] = {}
+_MOST_AVATARS = 16
+
+
+def _avatar(model: Model, case: Case, folder: Path, portrait: Portrait) -> Any:
+    """Of the case's portrait; the last ones are kept, as one source has several drivers and enrolling can be slow."""
+    key = (model.source, model.fingerprint, folder, case.source, case.source_frame)
+    if key not in _AVATARS:
+        avatar = _renderer(model.source).enroll(portrait)
+        while len(_AVATARS) >= _MOST_AVATARS:
+            del _AVATARS[next(iter(_AVATARS))]
+        _AVATARS[key] = avatar
+    return _AVATARS[key]
 
 
 def last_change(model: Model, name: str) -> float:

@@ -127,7 +127,7 @@ class _Run:
         if init is not None and not (run / LAST).is_file():
             fill(network, read_weights(init).tensors, init)
         recipe.constrain(network)
-        optimizer = torch.optim.Adam(network.parameters(), lr=loop.learning_rate, betas=loop.betas)
+        optimizer = torch.optim.Adam(_groups(network), lr=loop.learning_rate, betas=loop.betas)
         self.ema = copy.deepcopy(network).eval().requires_grad_(False).to(fabric.device)
         self.network, self.optimizer = fabric.setup(network, optimizer)
         self.critic = self._critic()
@@ -145,7 +145,7 @@ class _Run:
                 rate = learning_rate(self.loop, self.step)
                 for number, (_, optimizer) in enumerate(self._trained()):
                     for group in optimizer.param_groups:
-                        group["lr"] = rate * (self.loop.critic_rate if number else 1)
+                        group["lr"] = rate * (self.loop.critic_rate if number else group.get("share", 1))
                 losses, batch = self._update()
                 self.step += 1
                 self.minutes = before + (time.monotonic() - began) / 60
@@ -330,6 +330,14 @@ def learning_rate(loop: LoopConfig, step: int) -> float:
     return loop.learning_rate * loop.gamma ** sum(step >= milestone for milestone in loop.milestones)
 
 
+def _groups(network: torch.nn.Module) -> list[dict[str, Any]]:
+    """Parameters for Adam, by the share of the learning rate that they take (``parameter.rate_share``, 1 without)."""
+    groups: dict[float, list[Tensor]] = {}
+    for parameter in network.parameters():
+        groups.setdefault(getattr(parameter, "rate_share", 1.0), []).append(parameter)
+    return [{"params": parameters, "share": share} for share, parameters in groups.items()]
+
+
 def _detached(shown: Shown) -> Shown:
     if isinstance(shown, Tensor):
         return shown.detach()
@@ -358,6 +366,7 @@ def _interruptible() -> Iterator[list[bool]]:
 
 
 def _quiet_worker(_: int) -> None:
-    """Loaders leave signals to the main process, and use one thread each."""
+    """Loaders leave signals, which may go to a whole group, to the main process, and use one thread each."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)

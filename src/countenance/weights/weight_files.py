@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _VERSION = "1"
 _FIX = "get it again, or make it with: countenance convert / countenance train"
 ConfigT = TypeVar("ConfigT")
+NEWER = {"newer": True}
+"""Metadata of a configuration's field that older files lack; its default is what they mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,13 +110,15 @@ def read_weights(path: Path, model: str | None = None) -> WeightFile:
 
 
 def config_from(file: WeightFile, kind: type[ConfigT], path: Path) -> ConfigT:
-    """The configuration in a file as the dataclass ``kind``.
+    """The configuration in a file as the dataclass ``kind``. Fields marked :data:`NEWER` may be absent.
 
     Raises:
-        WeightsDamaged: it has other fields.
+        WeightsDamaged: it has other fields, or lacks some.
     """
-    if set(file.config) != {f.name for f in fields(kind)}:  # type: ignore[arg-type]
-        odd = set(file.config) ^ {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    known = fields(kind)  # type: ignore[arg-type]
+    newer = {f.name for f in known if f.metadata.get("newer")}
+    odd = set(file.config) ^ {f.name for f in known}
+    if odd - (newer - set(file.config)):
         raise WeightsDamaged(path, f"its configuration does not fit: {', '.join(sorted(odd))}", _FIX)
     return kind(**file.config)
 

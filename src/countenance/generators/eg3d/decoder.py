@@ -30,6 +30,7 @@ class Decoder(nn.Module):
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Mean features (..., C) -> density before its activation (..., 1), colours (..., C) to be widened."""
         out = self.net(features.flatten(0, -2)).reshape(*features.shape[:-1], -1)
+        out = out.to(features.dtype)  # of half precision; rays are followed in full
         return out[..., :1], F.sigmoid(out[..., 1:])
 
     @staticmethod

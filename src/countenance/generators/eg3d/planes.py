@@ -42,8 +42,9 @@ class TriPlanes:
     def of(cls, planes: Tensor) -> TriPlanes:
         """planes (B, 3, C, H, W), divided by their number: what is looked up is their mean, as published.
 
-        The paper says sum.
+        The paper says sum. Half precision becomes float32: places between two are found by shares of them.
         """
+        planes = planes.to(torch.promote_types(planes.dtype, torch.float32))
         volumes, channels = len(planes), planes.shape[2]
         first, second, third = (planes / len(COORDINATES)).unbind(1)
         transposed = third.transpose(2, 3)

@@ -208,7 +208,7 @@ def paper() -> EG3DRecipe:
 
 
 def lite() -> EG3DRecipe:
-    """Pictures of 64 px for a few people's clips, on CPU cores: adaptive augmentation and reconstruction."""
+    """Pictures of 128 px for a few people's clips, on CPU cores: adaptive augmentation and reconstruction."""
     loop = LoopConfig(
         steps=20_000,
         batch_size=8,
@@ -218,22 +218,22 @@ def lite() -> EG3DRecipe:
         augmentation=_UNCHANGED,
     )
     network = EG3DConfig(
-        z_dim=64,
-        w_dim=64,
+        z_dim=128,
+        w_dim=128,
         plane_resolution=64,
         feature_channels=16,
-        channel_base=2048,
-        channel_max=64,
+        channel_base=4096,
+        channel_max=128,
         depth_resolution=12,
         depth_resolution_importance=12,
         neural_rendering_resolution=32,
         superresolution="4X",
-        sr_input_resolution=32,
+        sr_input_resolution=64,
         sr_inner_channels=32,
         sr_outer_channels=16,
     )
     adversary = DualAdversary(
-        _critic(64, 2048, 64), AugmentationConfig(pictures=50_000), r1_weight=0.1, r1_every=16
+        _critic(128, 2048, 64), AugmentationConfig(pictures=50_000), r1_weight=0.1, r1_every=16
     )
     return EG3DRecipe(
         network=network,

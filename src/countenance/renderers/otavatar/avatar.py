@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from countenance.arrays import Floats, Image
-from countenance.errors import WeightsDamaged
+from countenance.errors import BadValue, WeightsDamaged
 from countenance.motion.sequence import Motion
 from countenance.portrait.crop import Crop
 from countenance.renderers.avatar_files import AvatarFile, load_avatar, save_avatar
@@ -19,6 +20,7 @@ from countenance.renderers.otavatar.controller import interpolated_identity
 
 _KIND = "otavatar"
 _PARTS = ("code", "camera_correction", "network")
+_TUNED = "generator."  # before names of weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +34,8 @@ class OTAvatarAvatar:
         square: S x S x 3 uint8, the crop.
         motion: one frame, the person's own.
         crop: where the square lies in the portrait.
+        tuned: weights of the generator that are the person's own, by name; see
+            :mod:`~countenance.renderers.otavatar.tuning`.
     """
 
     code: Floats
@@ -40,6 +44,7 @@ class OTAvatarAvatar:
     square: Image
     motion: Motion
     crop: Crop
+    tuned: Mapping[str, Floats] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write a ``.safetensors`` file; see :class:`~countenance.renderers.renderer.Avatar`."""
@@ -47,6 +52,7 @@ class OTAvatarAvatar:
             "code": self.code,
             "camera_correction": self.correction,
             "network": self.network,
+            **{_TUNED + name: weight.astype(np.float16) for name, weight in self.tuned.items()},
         }
         save_avatar(path, _KIND, AvatarFile(self.square, self.motion, self.crop, more))
 
@@ -58,26 +64,41 @@ class OTAvatarAvatar:
             WeightsDamaged: no such file.
         """
         stored = load_avatar(path, _KIND)
-        if set(stored.more) != set(_PARTS) or not all(
-            np.isfinite(stored.more[name]).all() for name in _PARTS
+        tuned = {name: part for name, part in stored.more.items() if name.startswith(_TUNED)}
+        if set(stored.more) != {*_PARTS, *tuned} or not all(
+            np.isfinite(part).all() for part in stored.more.values()
         ):
             raise WeightsDamaged(path, "its code is incomplete", "enroll the portrait again")
         code, correction, network = (stored.more[name] for name in _PARTS)
-        return cls(code, correction, network, stored.square, stored.motion, stored.crop)
+        tuned = {name.removeprefix(_TUNED): part.astype(np.float32) for name, part in tuned.items()}
+        return cls(code, correction, network, stored.square, stored.motion, stored.crop, tuned)
 
 
 def identities_between(first: OTAvatarAvatar, second: OTAvatarAvatar, share: float) -> OTAvatarAvatar:
     """A person between two: w_id' = share w_id_a + (1 - share) w_id_b (Eq. 15), and the same of the cameras.
 
-    Crop, square and own motion are the first's.
+    So it is of what was tuned. Crop, square and own motion are the first's.
 
     Args:
         first: a.
         second: b, of the same network.
         share: alpha; 1 is the first person, 0 the second.
+
+    Raises:
+        BadValue: only one of them is tuned.
     """
-    code, correction = (
-        interpolated_identity(torch.from_numpy(a), torch.from_numpy(b), share).numpy()
-        for a, b in ((first.code, second.code), (first.correction, second.correction))
+
+    def between(a: Floats, b: Floats) -> Floats:
+        mixed: Floats = interpolated_identity(torch.from_numpy(a), torch.from_numpy(b), share).numpy()
+        return mixed
+
+    if first.tuned.keys() != second.tuned.keys():
+        raise BadValue(
+            "one of the two was enrolled with a tuned generator and one without; enroll them alike"
+        )
+    return replace(
+        first,
+        code=between(first.code, second.code),
+        correction=between(first.correction, second.correction),
+        tuned={name: between(weight, second.tuned[name]) for name, weight in first.tuned.items()},
     )
-    return replace(first, code=code, correction=correction)

@@ -63,6 +63,22 @@ def motion_cameras(motion: Motion) -> Floats:
     return camera_vector(pose, intrinsics).numpy()
 
 
+def swinging_cameras(motion: Motion, yaw_rad: Doubles) -> Floats:
+    """Cameras that go sideways round a head, which stays as large and where it is in its crop.
+
+    Args:
+        motion: one frame, the pose that they start from; see :func:`countenance.production.turned_to_front`.
+        yaw_rad: (T,), added to the pose's: above 0 the nose points to image right.
+
+    Returns:
+        (T, 25).
+
+    Raises:
+        MotionSpaceMismatch: as :func:`motion_cameras`.
+    """
+    return motion_cameras(motion.still(len(yaw_rad)).set(yaw=motion["yaw"][0] + yaw_rad))
+
+
 def turning_cameras(count: int, like: Floats) -> Floats:
     """The authors' views all around a person: the camera goes round an ellipse in front of the face once.
 

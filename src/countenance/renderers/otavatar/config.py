@@ -11,6 +11,7 @@ from typing import Literal
 from countenance.errors import BadValue
 from countenance.generators.eg3d.config import EG3DConfig
 from countenance.motion.spaces import get_space
+from countenance.weights.weight_files import NEWER
 
 FeedingSpace = Literal["bfm", "arkit"]
 
@@ -31,6 +32,8 @@ class ControllerConfig:
         codes: vectors of the generator's space W+.
         code_width: length of each.
         scaling: the controller also scales the identity code; an option of the authors, off in the released network.
+        orthogonal: the bases stand at right angles; False: any linear layer, as in the paper's Table 5.
+        motion_in_w: one motion code for all of the generator's layers, likewise.
     """
 
     coefficients: int = 70
@@ -43,6 +46,8 @@ class ControllerConfig:
     codes: int = 14
     code_width: int = 512
     scaling: bool = False
+    orthogonal: bool = field(default=True, metadata=NEWER)
+    motion_in_w: bool = field(default=False, metadata=NEWER)
 
     def __post_init__(self) -> None:
         if min(self.smoothing_layers, self.mlp_layers) < 1:
@@ -53,7 +58,8 @@ class ControllerConfig:
     @property
     def magnitudes(self) -> int:
         """Numbers that the MLP gives: a row for all codes and one for each, once or, with scaling, twice."""
-        return (1 + self.codes) * self.bases * (1 + self.scaling)
+        rows = 1 if self.motion_in_w else 1 + self.codes
+        return rows * self.bases * (1 + self.scaling)
 
 
 @dataclass(frozen=True)
@@ -202,11 +208,31 @@ class InversionConfig:
     retry_rate: float = 0.3
     """... each time with this share of the learning rate."""
     tune_steps: int = 0
-    """Steps of pivotal tuning of the generator afterwards; 50 at most where the authors tried it."""
+    """Steps of pivotal tuning of the generator afterwards; the authors tried up to 50, and report without."""
     tune_rate: float = 3e-4
-    """Learning rate of Adam in it; its loss is the pixels'."""
-    tune_until_lpips: float = 0.06
-    """It stops at this LPIPS (AlexNet)."""
+    """Learning rate of Adam in it."""
+
+
+def patient() -> InversionConfig:
+    """The authors', but a stage ends early after 25 steps without progress."""
+    return InversionConfig(patience=25)
+
+
+def ours() -> InversionConfig:
+    """For small generators of few people: no code of theirs is near everybody, so the generator is tuned as well.
+
+    Cameras are as exact as in training, so they are not corrected.
+    """
+    return InversionConfig(
+        steps_w=60,
+        steps_w_plus=60,
+        large_steps=10,
+        identity=OptimiserConfig(0.03, clip=1.0),
+        camera=None,
+        patience=25,
+        tune_steps=100,
+        tune_rate=2e-3,
+    )
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,8 @@ class MotionController(nn.Module):
         layers = 1 if config.one_layer else config.mlp_layers
         self.mlp = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
         self.last = nn.Linear(width, config.magnitudes)
-        self.codebook = nn.Parameter(torch.randn(config.code_width, config.bases))
+        length = 1 if config.orthogonal else config.code_width**0.5  # of what is not made of length 1 anyway
+        self.codebook = nn.Parameter(torch.randn(config.code_width, config.bases) / length)
         for layer in self.modules():
             if isinstance(layer, nn.Conv1d | nn.Linear):
                 nn.init.xavier_normal_(layer.weight, _INITIAL_GAIN)
@@ -74,11 +75,14 @@ class MotionController(nn.Module):
         return self.last(F.leaky_relu(x, _SLOPE))  # type: ignore[no-any-return]
 
     def basis(self) -> Tensor:
-        """D: (code_width, bases), columns of length 1 at right angles, made of the codebook by Householder reflections.
+        """D: (code_width, bases), columns of length 1 at right angles, made of the codebook by Householder reflections;
+        or the codebook itself, see :class:`ControllerConfig`.
 
         LAPACK's signs matter: R may have negative numbers on its diagonal. With the other common choice, a positive
         diagonal, some of the released directions would turn round.
         """
+        if not self.config.orthogonal:
+            return self.codebook
         q, _ = torch.linalg.qr(self.codebook.float() + _OFF_ZERO)
         return q  # type: ignore[no-any-return]
 
@@ -92,9 +96,13 @@ class MotionController(nn.Module):
         rows = self.projected(self.smoothed(window)).reshape(len(window), -1, self.config.bases)
         basis = self.basis()
         halves = rows.chunk(2, 1) if self.config.scaling else (rows,)
-        magnitudes = [half[:, :1] + half[:, 1:] for half in halves]
-        codes = [half @ basis.T for half in magnitudes]
-        return MotionCode(codes[-1], magnitudes[-1], codes[0] if self.config.scaling else None)
+        codes = self.config.codes
+        magnitudes = [
+            half.expand(-1, codes, -1) if self.config.motion_in_w else half[:, :1] + half[:, 1:]
+            for half in halves
+        ]
+        made = [half @ basis.T for half in magnitudes]
+        return MotionCode(made[-1], magnitudes[-1], made[0] if self.config.scaling else None)
 
 
 def combined(identity: Tensor, code: MotionCode) -> Tensor:

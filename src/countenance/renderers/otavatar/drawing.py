@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from countenance.generators.eg3d.config import PLANES
-from countenance.generators.eg3d.generator import EG3D
+from countenance.generators.eg3d.generator import EG3D, Picture
 from countenance.generators.eg3d.planes import TriPlanes
 from countenance.renderers.openvino_engine import OpenVINONetwork
 from countenance.renderers.otavatar.network import Animator
@@ -33,21 +33,22 @@ class Drawing:
         self._backbone: OpenVINONetwork | None = None
         self._enlarging: OpenVINONetwork | None = None
 
-    def picture(self, ws: Tensor, camera: Tensor, count: int) -> Tensor:
-        """A picture (1, 3, S, S), about [-1, 1].
+    def picture(self, ws: Tensor, camera: Tensor, count: int) -> Picture:
+        """A picture (1, 3, S, S), about [-1, 1], and what rays gave for it. Without gradients.
 
         Args:
             ws: (1, codes, code_width).
             camera: (1, 25).
             count: how many pictures there will be.
         """
-        features = self.animator.features(self._planes(ws, count), camera)
         generator = self.animator.generator
+        rendered = generator.render(self._planes(ws, count), camera)
+        features = rendered.features
         if self._enlarging is None and self._worth(count, _PICTURES_WORTH):
             self._enlarging = OpenVINONetwork(_Enlarging(generator), (features, ws), "bf16")
         if self._enlarging is None:
-            return generator.enlarge(features, ws)
-        return self._enlarging(features, ws)[0]
+            return Picture(generator.enlarge(features, ws), rendered)
+        return Picture(self._enlarging(features, ws)[0], rendered)
 
     def _planes(self, ws: Tensor, count: int) -> TriPlanes:
         if self._held is None or not torch.equal(self._held[0], ws):

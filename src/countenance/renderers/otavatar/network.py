@@ -24,6 +24,7 @@ from countenance.renderers.otavatar.controller import MotionController, combined
 from countenance.weights.weight_files import WeightFile, config_from
 
 MODEL = "otavatar"
+_RAYS_KEPT = 8192  # with gradients; about 1 GB at 24 samples of 16 channels
 Look = Callable[[Density], dict[str, Tensor]]
 """What is to be found out about a scene's density, by name."""
 
@@ -75,12 +76,16 @@ class Animator(nn.Module):
     def features(self, planes: TriPlanes, camera: Tensor, randomness: Randomness | None = None) -> Tensor:
         """What the rays of cameras (B, 25) see of B volumes: (B, C, r, r), the first three are colours.
 
-        With gradients, rays go through again on the way back, a part at a time; so memory does not grow with them.
+        With gradients, many rays go through again on the way back, a part at a time; so memory does not grow with them.
         """
+        side = self.config.generator.neural_rendering_resolution
         if not torch.is_grad_enabled():
             return self.generator.render(planes, camera, randomness=randomness).features
+        if len(camera) * side * side <= _RAYS_KEPT:
+            return self.generator.render(
+                planes, camera, randomness=randomness, rays_at_a_time=_RAYS_KEPT
+            ).features
         randomness = Randomness() if randomness is None else randomness
-        side = self.config.generator.neural_rendering_resolution
         origins, directions = camera_rays(camera, side)
         step = max(1, RAYS_AT_A_TIME // len(camera))
         parts = [

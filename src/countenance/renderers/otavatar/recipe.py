@@ -22,6 +22,7 @@ from countenance.data.dataset import Dataset
 from countenance.errors import BadValue, MotionSpaceMismatch, WeightsDamaged
 from countenance.generators.eg3d.config import EG3DConfig
 from countenance.generators.eg3d.official import MODEL as GENERATOR
+from countenance.generators.eg3d.recipe import lite as lite_generator
 from countenance.renderers.otavatar import config as sizes
 from countenance.renderers.otavatar.config import (
     AnimatorConfig,
@@ -202,16 +203,17 @@ def paper() -> OTAvatarRecipe:
 
 
 def lite() -> OTAvatarRecipe:
-    """For ``arkit`` motion and small generators: fewer steps, half the controller. Not trained yet."""
+    """For ``arkit`` motion and small generators: fewer steps, half the controller, which does not see the pose."""
+    losses = replace(sizes.paper().losses, style=0.0, local=4.0, pixel=20.0, large_scales=(0, 1))
     training = replace(
         sizes.paper(),
         identity_steps=30,
         controller_steps=5,
         large_steps=3,
         controller_optimiser=replace(sizes.paper().controller_optimiser, learning_rate=1e-3),
-        losses=replace(sizes.paper().losses, style=0.0, pixel=1.0, large_scales=(0, 1)),
+        losses=replace(losses, density_points=500),
     )
-    like = ControllerConfig(coefficients=58, width=128, one_layer=False)
+    like = ControllerConfig(coefficients=52, width=128, one_layer=False)
     generation = training.generator_optimiser
     loop = LoopConfig(
         steps=400,
@@ -224,7 +226,8 @@ def lite() -> OTAvatarRecipe:
         save_every=50,
         sheet_every=100,
     )
-    network = AnimatorConfig(controller=like, motion_space="arkit")
+    generator = lite_generator().network
+    network = AnimatorConfig(generator, controller_for(generator, like), "arkit")
     return OTAvatarRecipe(network, training, loop, "efficientnet-lite0")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 
 import cv2
@@ -19,13 +21,22 @@ from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
 from countenance.renderers.openvino_engine import openvino_wanted
 from countenance.renderers.otavatar import SPECS
-from countenance.renderers.otavatar.avatar import OTAvatarAvatar
+from countenance.renderers.otavatar.avatar import OTAvatarAvatar, identities_between
 from countenance.renderers.otavatar.camera import CAMERA_NUMBERS, corrected, motion_cameras
-from countenance.renderers.otavatar.config import AnimatorConfig, InversionConfig, LossConfig, paper
+from countenance.renderers.otavatar.config import (
+    AnimatorConfig,
+    InversionConfig,
+    LossConfig,
+    ours,
+    paper,
+    patient,
+)
 from countenance.renderers.otavatar.drawing import Drawing
-from countenance.renderers.otavatar.inversion import INTRINSICS, Progress, invert
+from countenance.renderers.otavatar.inversion import INTRINSICS, Code, Progress, invert
 from countenance.renderers.otavatar.network import MODEL, Animator, animator_config
 from countenance.renderers.otavatar.objective import AnimationLoss, Moments, ibug_landmarks, load_objective
+from countenance.renderers.otavatar.tuning import Tuned, tune
+from countenance.renderers.otavatar.view import View
 from countenance.renderers.spec import RendererSpec, spec_of_file
 from countenance.timing import stage
 from countenance.weights.assets import assets_folder
@@ -33,11 +44,9 @@ from countenance.weights.weight_files import fill, read_weights
 
 _WHERE = (
     "get the checkpoint of OTAvatar's authors from github.com/theEricMa/OTAvatar and run: "
-    "countenance convert FILE.pt -o {path} --from otavatar"
+    "countenance convert FILE.pt -o {path} --from otavatar; or give a file of your own: --model FILE.safetensors"
 )
 _OURS = "an OTAvatar of your own training: a head in 3D from one photo, seen from any side"
-PATIENCE = 25
-"""Steps without progress after which a stage of the inversion ends early; the authors always take all."""
 
 
 class OTAvatarRenderer:
@@ -66,9 +75,10 @@ class OTAvatarRenderer:
     ) -> None:
         self.network = animator.eval().requires_grad_(False).to(device)
         self._spec, self._device, self._seed = spec, torch.device(device), seed
-        self.inversion = inversion or InversionConfig(patience=PATIENCE)
+        self.inversion = inversion or (ours() if animator.config.motion_space == "arkit" else patient())
         self._losses = losses or replace(paper().losses, pixel=LossConfig().pixel)
         self._drawing = Drawing(animator, compiled=openvino_wanted(self._device))
+        self._own: tuple[Mapping[str, Floats], Drawing] | None = None
         self.progress: Progress = lambda step, steps, loss: None
 
     @property
@@ -110,13 +120,40 @@ class OTAvatarRenderer:
             (picture.float() / 127.5 - 1).to(self._device),
             *(torch.from_numpy(array).to(self._device) for array in given),
         )
-        with torch.enable_grad():
-            found = invert(
-                self.network, self.objective, moments, self.inversion, seed=self._seed, progress=self.progress
-            ).code
+        found, tuned = self._learnt(moments)
         correction = torch.cat([found.intrinsics, found.rotation], 1)[0].cpu().numpy()
         code = found.identity[0].cpu().numpy()
-        return OTAvatarAvatar(code, correction, self.fingerprint, portrait.square, own, portrait.crop)
+        # As they are saved, in half precision, so that a file gives the same pictures.
+        own_weights = {name: weight.half().float().cpu().numpy() for name, weight in tuned.items()}
+        return OTAvatarAvatar(
+            code, correction, self.fingerprint, portrait.square, own, portrait.crop, own_weights
+        )
+
+    def _learnt(self, moments: Moments) -> tuple[Code, Tuned]:
+        """The code, and what was tuned of the generator."""
+        config = self.inversion
+        before = config.steps_w + config.steps_w_plus
+        steps = before + config.tune_steps
+        with torch.enable_grad():
+            code = invert(
+                self.network,
+                self.objective,
+                moments,
+                config,
+                seed=self._seed,
+                progress=lambda step, _, loss: self.progress(step, steps, loss),
+            ).code
+            if not config.tune_steps:
+                return code, {}
+            return code, tune(
+                self.network,
+                self.objective,
+                moments,
+                code,
+                config,
+                seed=self._seed,
+                progress=lambda step, _, loss: self.progress(before + step, steps, loss),
+            )
 
     def load_avatar(self, path: Path) -> OTAvatarAvatar:
         """Read a saved avatar.
@@ -126,17 +163,26 @@ class OTAvatarRenderer:
         """
         avatar = OTAvatarAvatar.load(path)
         self._expect(avatar.motion)
-        if not np.array_equal(avatar.network, self.fingerprint):
+        named = {name: tuple(weight.shape) for name, weight in self.network.generator.named_parameters()}
+        fits = all(named.get(name) == weight.shape for name, weight in avatar.tuned.items())
+        if not (fits and np.array_equal(avatar.network, self.fingerprint)):
             raise WeightsDamaged(path, "it belongs to other weights", "enroll the portrait again")
         return avatar
 
     def render(self, avatar: OTAvatarAvatar, motion: Motion) -> Iterator[Image]:
         """Pictures of the crop, from the cameras that the motion's pose says; see ``Renderer``."""
         self._expect(motion)
-        return self._pictures(avatar, motion, motion_cameras(motion))
+        return _pictures(self._views(repeat(avatar), motion, motion_cameras(motion)))
 
     def render_view(self, avatar: OTAvatarAvatar, motion: Motion, cameras: Floats) -> Iterator[Image]:
-        """The same from cameras of your choice, such as those of :func:`camera.turning_cameras`.
+        """Pictures from cameras of your choice, such as those of :func:`camera.turning_cameras`.
+
+        Arguments and errors are those of :meth:`render_with_depth`.
+        """
+        return _pictures(self.render_with_depth(avatar, motion, cameras))
+
+    def render_with_depth(self, avatar: OTAvatarAvatar, motion: Motion, cameras: Floats) -> Iterator[View]:
+        """The same with depth, which rays give anyway.
 
         While the motion stands still, planes are made once.
 
@@ -155,21 +201,57 @@ class OTAvatarRenderer:
             raise BadValue(f"cameras have shape {given.shape}; give finite numbers (T, {CAMERA_NUMBERS})")
         if len(motion) not in (1, len(given)):
             raise BadValue(f"{len(given)} cameras can't see {len(motion)} frames; give one frame or as many")
-        return self._pictures(avatar, motion, given)
+        return self._views(repeat(avatar), motion, given)
 
-    def _pictures(self, avatar: OTAvatarAvatar, motion: Motion, cameras: Floats) -> Iterator[Image]:
+    def render_morph(
+        self, first: OTAvatarAvatar, second: OTAvatarAvatar, shares: Floats, motion: Motion
+    ) -> Iterator[Image]:
+        """People between two (Eq. 15), in the crop of the first, from the cameras that the motion's pose says.
+
+        Args:
+            first: a.
+            second: b.
+            shares: (T,) alpha; 1 is the first person, 0 the second.
+            motion: one frame, which is held, or one for each share.
+
+        Raises:
+            MotionSpaceMismatch: as :meth:`render`.
+            BadValue: the numbers of frames differ.
+        """
+        self._expect(motion)
+        if len(motion) not in (1, len(shares)):
+            raise BadValue(f"{len(shares)} people can't have {len(motion)} frames; give one frame or as many")
+        people = (identities_between(first, second, float(share)) for share in shares)
+        cameras = np.repeat(motion_cameras(motion), len(shares) // len(motion), 0)
+        return _pictures(self._views(people, motion, cameras))
+
+    def _views(self, people: Iterable[OTAvatarAvatar], motion: Motion, cameras: Floats) -> Iterator[View]:
+        """One person a camera."""
         windows, count = motion.descriptor(), len(cameras)
-        identity = torch.from_numpy(avatar.code)[None].to(self._device)
-        seen_from = self._corrected(avatar, cameras)
-        for number in range(count):
+        for number, person in zip(range(count), people, strict=False):
             window = windows[min(number, len(windows) - 1)].copy()
             with torch.inference_mode():
                 with stage("network"):
+                    identity = torch.from_numpy(person.code)[None].to(self._device)
                     ws = self.network.ws(identity, torch.from_numpy(window)[None].to(self._device))
-                    image = self._drawing.picture(ws, seen_from[number : number + 1], count)
+                    camera = self._corrected(person, cameras[number : number + 1])
+                    image, rendered = self._drawing_of(person).picture(ws, camera, count)
                 with stage("compositing"):
-                    picture = _as_bytes(image, avatar.crop.side)
-            yield picture
+                    view = View(_as_bytes(image, person.crop.side), rendered.depth[0, 0].cpu().numpy())
+            yield view
+
+    def _drawing_of(self, person: OTAvatarAvatar) -> Drawing:
+        """With the person's own generator, which the last person's is kept of."""
+        if not person.tuned:
+            return self._drawing
+        if self._own is None or self._own[0] is not person.tuned:
+            animator = copy.deepcopy(self.network)
+            with torch.no_grad():
+                weights = dict(animator.generator.named_parameters())
+                for name, weight in person.tuned.items():
+                    weights[name].copy_(torch.from_numpy(weight))
+            self._own = person.tuned, Drawing(animator, compiled=openvino_wanted(self._device))
+        return self._own[1]
 
     def _corrected(self, avatar: OTAvatarAvatar, cameras: Floats) -> Tensor:
         given = torch.from_numpy(cameras).to(self._device)
@@ -184,6 +266,10 @@ class OTAvatarRenderer:
             raise MotionSpaceMismatch(
                 motion.space.name, self.config.motion_space, f"model '{self._spec.name}'"
             )
+
+
+def _pictures(views: Iterator[View]) -> Iterator[Image]:
+    return (view.picture for view in views)
 
 
 def _as_bytes(image: Tensor, side: int) -> Image:

@@ -9,7 +9,7 @@ import torch
 
 from countenance.arrays import Doubles, Floats
 from countenance.data.dataset import Clip, Dataset
-from countenance.data.pairs import Bytes
+from countenance.data.pairs import Bytes, Pair, flipped
 from countenance.motion.sequence import Motion
 from countenance.renderers.otavatar.camera import motion_cameras
 from countenance.renderers.otavatar.objective import Moments, ibug_landmarks
@@ -24,12 +24,14 @@ class Shot(NamedTuple):
         windows: (2, D, 27).
         cameras: (2, 25).
         landmarks: (2, 68, 2) in px of 512.
+        look: number of the clip, and of its mirror image; see :attr:`ShotSampler.looks`.
     """
 
     pictures: Bytes
     windows: Floats
     cameras: Floats
     landmarks: Floats
+    look: int
 
 
 class ShotSampler:
@@ -42,14 +44,21 @@ class ShotSampler:
         dataset: the clips, with landmarks.
         seed: of the sequence.
         floor: added to every weight.
+        flip: mirror half of the shots, ``arkit`` only.
     """
 
-    def __init__(self, dataset: Dataset, seed: int, floor: float) -> None:
-        self.dataset, self.seed, self.floor = dataset, seed, floor
+    def __init__(self, dataset: Dataset, seed: int, floor: float, *, flip: bool = False) -> None:
+        self.dataset, self.seed, self.floor, self.flip = dataset, seed, floor, flip
+        self._number = {clip.name: number for number, clip in enumerate(dataset.clips)}
         self._clips: dict[str, list[Clip]] = {}
         for clip in dataset.clips:
             self._clips.setdefault(clip.identity, []).append(clip)
         self._identities = sorted(self._clips)
+
+    @property
+    def looks(self) -> int:
+        """How many there are: people wear and stand before other things in each clip, and look another way mirrored."""
+        return 2 * len(self._number)
 
     def __getitem__(self, index: int) -> Shot:
         """Shot number ``index`` >= 0."""
@@ -59,11 +68,22 @@ class ShotSampler:
         motion = self.dataset.motion(clip)
         frames = numbers.choice(len(motion), 2, p=expression_shares(motion, self.floor))
         landmarks = self.dataset.landmarks(clip)[frames]
+        shown = Pair(
+            self.dataset.frames(clip)[frames], motion.descriptor()[frames], motion.values[frames], landmarks
+        )
+        mirrored = self.flip and bool(numbers.random() < 0.5)
+        if mirrored:
+            shown = flipped(shown, motion.space)
+        crop = None if motion.crop is None else motion.crop[frames]
+        moved = Motion(shown.own.astype(np.float32), motion.space, motion.fps, crop=crop)
         return Shot(
-            self.dataset.frames(clip)[frames],
-            motion.descriptor()[frames],
-            np.concatenate([motion_cameras(motion[int(frame)]) for frame in frames]),
-            ibug_landmarks(landmarks, self.dataset.size),
+            np.ascontiguousarray(shown.pictures),
+            shown.windows.astype(np.float32),
+            motion_cameras(moved),
+            ibug_landmarks(
+                landmarks if shown.landmarks_px is None else shown.landmarks_px, self.dataset.size
+            ),
+            2 * self._number[clip.name] + mirrored,
         )
 
 
@@ -76,14 +96,16 @@ def expression_shares(motion: Motion, floor: float) -> Doubles:
 
 
 def as_batch(shots: list[Shot]) -> Batch:
-    """Tensors of 2B frames, all sources before all driving frames; pictures are (2B, 3, S, S) uint8."""
-    stacked = [np.concatenate(list(np.stack(part, 1))) for part in zip(*shots, strict=True)]
+    """Tensors of 2B frames, all sources before all driving frames; pictures are (2B, 3, S, S) uint8; ``look`` (2B,)."""
+    *arrays, looks = zip(*shots, strict=True)
+    stacked = [np.concatenate(list(np.stack(part, 1))) for part in arrays]
     pictures, windows, cameras, landmarks = (torch.from_numpy(np.ascontiguousarray(a)) for a in stacked)
     return {
         "pictures": pictures.permute(0, 3, 1, 2).contiguous(),
         "windows": windows,
         "cameras": cameras,
         "landmarks": landmarks,
+        "look": torch.tensor(looks).repeat(2),
     }
 
 

@@ -1,0 +1,181 @@
+"""The paper's ablations (OTAvatar, Tables 3 to 5) at our scale: one small, equal budget for each.
+
+countenance prepare CLIPS/train CLIPS/test -o DATASET --size 128 --crop-scale 1.2
+countenance train otavatar-joint --data DATASET -o RUN
+python benchmarks/decoupling.py DATASET --start RUN/weights.safetensors -o FOLDER [--markdown docs/results.md]
+
+Schemes and losses go on from RUN by Algorithm 1. Controllers begin anew on RUN's generator, and learn jointly with it.
+Interrupt it whenever you like: the same command goes on, and what is in FOLDER is not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from countenance.data.dataset import Dataset
+from countenance.evaluation.evaluate import Crew, Settings, evaluate
+from countenance.evaluation.models import Model
+from countenance.evaluation.protocols.sizes import Sizes
+from countenance.evaluation.report.tables import number
+from countenance.generators.eg3d import official as eg3d
+from countenance.renderers.otavatar import joint, recipe
+from countenance.renderers.otavatar.recipe import OTAvatarRecipe
+from countenance.renderers.otavatar.renderer import from_file
+from countenance.training.loop import WEIGHTS, train
+from countenance.training.recipe import LoopConfig, Recipe
+from countenance.weights.weight_files import read_weights
+from guidance_patterns import only_these
+from heads_test import CLIPS, quiet
+from page import replace_section, section_of
+
+SECTION = "decoupling"
+METRICS = (
+    "identity_cosine_dlib",
+    "expression_error_arkit",
+    "pose_error_deg",
+    "landmark_distance_percent",
+    "frechet_lite0",
+)
+Change = Callable[[OTAvatarRecipe], OTAvatarRecipe]
+
+
+def _steps(identity: int, controller: int) -> Change:
+    return lambda base: replace(
+        base,
+        training=replace(base.training, identity_steps=identity, controller_steps=controller),
+    )
+
+
+def _losses(**changes: Any) -> Change:
+    return lambda base: replace(
+        base, training=replace(base.training, losses=replace(base.training.losses, **changes))
+    )
+
+
+def _controller(**changes: Any) -> Change:
+    return lambda base: replace(
+        base, network=replace(base.network, controller=replace(base.network.controller, **changes))
+    )
+
+
+SCHEMES: dict[str, Change] = {
+    "N_id 30, N_mo 5": _steps(30, 5),
+    "N_id 18, N_mo 17": _steps(18, 17),
+    "N_id 5, N_mo 30": _steps(5, 30),
+    "no L_m": _losses(local=0.0),
+    "generator held": lambda base: replace(base, loop=replace(base.loop, learning_rate=0.0)),
+}
+CONTROLLERS: dict[str, Change] = {
+    "codebook, W+": _controller(),
+    "codebook, W": _controller(motion_in_w=True),
+    "linear, W+": _controller(orthogonal=False),
+}
+
+
+def _brief(loop: LoopConfig, steps: int) -> LoopConfig:
+    return replace(
+        loop, steps=steps, milestones=(), log_every=max(1, steps // 8), save_every=100, sheet_every=steps
+    )
+
+
+def recipes(start: Path, generator: Path, iterations: int, steps: int) -> dict[str, Recipe]:
+    """Every variant by name; "joint" draws as many pictures as Algorithm 1 does in its iterations."""
+    algorithm = recipe.lite()
+    algorithm = replace(algorithm, loop=_brief(algorithm.loop, iterations))
+    together = joint.lite()
+    drawings = iterations * (algorithm.training.steps + 1)
+    made: dict[str, Recipe] = {
+        name: change(algorithm).starting_from(start) for name, change in SCHEMES.items()
+    }
+    made["joint"] = replace(
+        together, loop=replace(_brief(together.loop, drawings), learning_rate=4e-4)
+    ).starting_from(start)
+    for name, change in CONTROLLERS.items():
+        base = replace(together, algorithm=change(together.algorithm))
+        made[name] = replace(base, loop=_brief(together.loop, steps)).starting_from(generator)
+    return made
+
+
+def trained(name: str, made: Recipe, dataset: Path, folder: Path) -> Path:
+    """Its weights; trains what is left to train."""
+    weights = folder / WEIGHTS
+    if weights.is_file() and read_weights(weights).notes["steps"] == made.loop.steps:
+        return weights
+
+    def report(step: int, figures: dict[str, float]) -> None:
+        print(name, step, {key: round(value, 3) for key, value in figures.items()}, file=sys.stderr)
+
+    if not train(made, dataset, folder, report=report).finished:
+        sys.exit("interrupted; the same command goes on")
+    return weights
+
+
+def table(report: dict[str, Any]) -> list[str]:
+    """One row a variant."""
+    shown = [name for name in METRICS if name in report["metrics"]]
+    titles = [report["metrics"][name] for name in shown]
+    arrows = ["↑" if told["best"] == "high" else "↓" for told in titles]
+    heads = [f"{told['title']} {arrow}" for told, arrow in zip(titles, arrows, strict=True)]
+    lines = ["| | " + " | ".join(heads) + " |", "| --- " * (len(heads) + 1) + "|"]
+    for label, found in report["models"].items():
+        cells = [number(found["summary"][name]["mean"]) for name in shown]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dataset", type=Path, help="prepared with --size 128")
+    parser.add_argument("--start", type=Path, required=True, help="weights of train otavatar-joint")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--iterations", type=int, default=15, help="of Algorithm 1, for each scheme")
+    parser.add_argument("--steps", type=int, default=300, help="of joint training, for each controller")
+    parser.add_argument("--clips", type=Path, default=CLIPS, help="folder of clips to measure on")
+    parser.add_argument("--count", type=int, default=12, help="cases to measure on")
+    parser.add_argument("--frames", type=int, default=40, help="most frames of a case")
+    parser.add_argument("--workers", type=int, help="processes that measure")
+    parser.add_argument("--markdown", type=Path, help="file whose marked section is replaced")
+    args = parser.parse_args()
+    if not sorted(args.clips.glob("*.mp4")):
+        sys.exit(f"no .mp4 clips in {args.clips}; name a folder with --clips")
+    if args.markdown:
+        section_of(args.markdown, SECTION)  # an hour later is too late to find that it is missing
+    settings = {"dataset": str(args.dataset.resolve()), "iterations": args.iterations, "steps": args.steps}
+    only_these(args.output, settings)
+    start, generator = args.output / "start.safetensors", args.output / "generator.safetensors"
+    if not start.is_file():
+        start.write_bytes(args.start.read_bytes())
+        eg3d.save(from_file(start).network.generator, generator, {})
+    weights = {"start": start}
+    for name, made in recipes(start, generator, args.iterations, args.steps).items():
+        weights[name] = trained(
+            name, made, args.dataset, args.output / name.replace(" ", "_").replace(",", "")
+        )
+    cases = Settings("cross-identity", args.clips, Sizes(args.frames, 5), limit=args.count, videos=False)
+    models = [Model(name.replace(" ", "_").replace(",", ""), str(path)) for name, path in weights.items()]
+    report = evaluate(models, cases, args.output / "report", Crew(workers=args.workers), quiet)
+    people = len({clip.identity for clip in Dataset(args.dataset).clips})
+    text = "\n".join(
+        [
+            f"Schemes: {args.iterations} iterations of Algorithm 1 from `start`; `joint`: as many drawings. "
+            f"Controllers: {args.steps} joint steps of a new controller on its generator. {people} people, one seed. "
+            f"`cross-identity`, {len(report['protocol']['cases'])} cases of {args.frames} frames.",
+            "",
+            *table(report),
+        ]
+    )
+    print(text)
+    if args.markdown:
+        replace_section(args.markdown, SECTION, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""Generator, controller and identity codes learnt together, without an inner loop: a start for Algorithm 1.
+
+The paper compares its scheme with joint training (Sec. 4.3, Table 4). Algorithm 1 draws a batch N times for one update
+of the generator, which a large generator that knows faces already can afford. A small one that is made of a few
+people's clips on CPU cores learns expressions here first, at one drawing an update, and then how to be inverted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from countenance.arrays import Image
+from countenance.data.dataset import Dataset
+from countenance.data.pairs import Augmentation
+from countenance.generators.eg3d.rendering import Randomness
+from countenance.generators.eg3d.tracked_cameras import arkit_cameras
+from countenance.motion.sequence import Motion
+from countenance.motion.spaces import ARKIT
+from countenance.renderers.otavatar.decoupling import density_look
+from countenance.renderers.otavatar.inversion import Matching
+from countenance.renderers.otavatar.network import Animator, Drawn, Look
+from countenance.renderers.otavatar.objective import AnimationLoss, load_objective, summed
+from countenance.renderers.otavatar.recipe import OTAvatarRecipe
+from countenance.renderers.otavatar.recipe import debug as debug_algorithm
+from countenance.renderers.otavatar.recipe import lite as lite_algorithm
+from countenance.renderers.otavatar.samples import Shot, ShotSampler, as_batch, moments_of
+from countenance.training.recipe import Batch, LoopConfig, Losses
+
+_CONTROLLER_SHARE = 0.1  # of the learning rate
+_SHOWN = 4  # frames on a sheet
+_SHOWN_YAW_RAD = 0.4
+
+
+class JointAnimator(nn.Module):
+    """An animator, and an identity code in W for everybody in a dataset.
+
+    Args:
+        animator: whose generator may have learnt something.
+        looks: how many codes; they start as codes of random people, so that they can be told apart.
+    """
+
+    def __init__(self, animator: Animator, looks: int) -> None:
+        super().__init__()
+        self.animator = animator
+        sizes = animator.config.generator
+        with torch.no_grad():
+            people = animator.generator.mapping(
+                torch.randn(looks, sizes.z_dim), torch.zeros(looks, sizes.c_dim)
+            )
+        self.codes = nn.Parameter(people[:, 0].clone())
+
+    def forward(
+        self,
+        looks: Tensor,
+        windows: Tensor,
+        cameras: Tensor,
+        randomness: Randomness,
+        *,
+        density: Look | None = None,
+    ) -> Drawn:
+        """Pictures of people by their numbers (B,), moved by windows (B, D, 27), from cameras (B, 25)."""
+        ws = self.animator.ws(self.codes[looks][:, None], windows)
+        drawn: Drawn = self.animator(ws, cameras, randomness, look=density)
+        return drawn
+
+
+@dataclass(frozen=True)
+class JointRecipe:
+    """A complete training configuration.
+
+    Attributes:
+        algorithm: sizes, losses and the start, as Algorithm 1 has them; the result is for that recipe, or to be used.
+        loop: steps, batch and optimiser of all that is learnt. Of its augmentation only ``flip`` is used: mirrored
+            people are other people.
+        backbone: of the perceptual losses.
+    """
+
+    algorithm: OTAvatarRecipe
+    loop: LoopConfig
+    backbone: str = "efficientnet-lite0"
+    item_size: int = field(default=1, init=False)
+    adversary: None = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        """See :class:`OTAvatarRecipe`."""
+        return f"joint-{self.algorithm.name}"
+
+    def starting_from(self, path: Path) -> JointRecipe:
+        """See :meth:`OTAvatarRecipe.starting_from`."""
+        return replace(self, algorithm=self.algorithm.starting_from(path))
+
+    def build(self, dataset: Dataset) -> JointAnimator:
+        """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
+        return JointAnimator(self.algorithm.build(dataset), self._shots(dataset).looks)
+
+    def constrain(self, network: nn.Module) -> None:
+        """The generator's weights are about 1 and scaled when they are used, the controller's are small themselves."""
+        controller: nn.Module = network.animator.controller  # type: ignore[assignment,union-attr]
+        for parameter in controller.parameters():
+            parameter.rate_share = _CONTROLLER_SHARE  # type: ignore[attr-defined]
+
+    @cached_property
+    def objective(self) -> AnimationLoss:
+        """L; on first use, as it reads weights."""
+        with torch.random.fork_rng():  # layers are drawn before they are filled, in a resumed run again
+            return load_objective(self.algorithm.training.losses, self.algorithm.network, self.backbone)
+
+    def losses(self, network: nn.Module, batch: Batch, step: int, critic: nn.Module | None = None) -> Losses:
+        """L of the frames, and the density's terms."""
+        joint: Any = getattr(network, "module", network)
+        matching = self._matching(joint.animator, batch)
+        drawn = network(
+            batch["look"],
+            matching.moments.windows,
+            matching.moments.cameras,
+            matching.randomness(),
+            density=density_look(matching, self.algorithm.training.losses),
+        )
+        terms = summed([matching.terms(drawn.small, drawn.large), drawn.looked])
+        return Losses({**terms, "total": torch.stack(list(terms.values())).sum()})
+
+    def sampler(self, dataset: Dataset) -> ShotSampler:
+        """Shots of the dataset, with their landmarks."""
+        dataset.load_all()
+        return self._shots(dataset)
+
+    def _shots(self, dataset: Dataset) -> ShotSampler:
+        floor = self.algorithm.training.expression_floor
+        return ShotSampler(dataset, self.loop.seed, floor, flip=self.loop.augmentation.flip)
+
+    def batch(self, items: list[Shot]) -> Batch:
+        """The first frame of each shot: as many people as pictures."""
+        return {name: tensor[: len(items)] for name, tensor in as_batch(items).items()}
+
+    def sheet(self, network: nn.Module, batch: Batch) -> Image:
+        """Rows of a frame, that redrawn, with the next row's expression, and from either side."""
+        joint: Any = getattr(network, "module", network)
+        some = {name: tensor[:_SHOWN] for name, tensor in batch.items()}
+        matching = self._matching(joint.animator, some)
+        looks, windows, cameras = some["look"], matching.moments.windows, matching.moments.cameras
+        yaws = np.array([-_SHOWN_YAW_RAD, _SHOWN_YAW_RAD])
+        views = arkit_cameras(Motion.neutral(ARKIT, len(yaws), 25.0).set(yaw=yaws).values)
+        sides = [torch.from_numpy(view).to(cameras).expand(len(cameras), -1) for view in views]
+        shown = [(windows, cameras), (windows.roll(-1, 0), cameras), *((windows, side) for side in sides)]
+        with torch.no_grad():
+            drawn = [network(looks, *each, Randomness()).large for each in shown]
+        real = matching.objective.wanted(matching.moments, self.algorithm.network.size, large=True).pictures
+        columns = [real, *drawn]
+        rows = torch.cat([torch.cat(list(column.float()), 1) for column in columns], 2)
+        return np.asarray(((rows.clamp(-1, 1) + 1) * 127.5).byte().permute(1, 2, 0).cpu().numpy(), np.uint8)
+
+    def export(self, network: nn.Module, path: Path, notes: Mapping[str, Any]) -> None:
+        """The animator's weights, as :meth:`OTAvatarRecipe.export` writes them; codes stay in the run.
+
+        Their mean becomes the mean code, where inversions start.
+        """
+        animator: Any = network.animator
+        animator.mean_code.copy_(network.codes.mean(0))  # type: ignore[operator]
+        self.algorithm.export(animator, path, notes)
+
+    def _matching(self, animator: Animator, batch: Batch) -> Matching:
+        moments = moments_of(batch)
+        objective = self.objective.to(moments.cameras.device)
+        return Matching(animator, objective, moments, self.algorithm.training.inversion)
+
+
+def lite() -> JointRecipe:
+    """For ``arkit`` motion and CPU cores; from a generator of ``train eg3d --preset lite``, or from nothing."""
+    loop = LoopConfig(
+        steps=4200,
+        batch_size=8,
+        learning_rate=1e-2,
+        betas=(0.0, 0.99),
+        milestones=(3300,),
+        ema_decay=0.995,
+        log_every=25,
+        save_every=200,
+        sheet_every=200,
+        augmentation=Augmentation(colour=0.0, flip=True, shift=0.0, scale=0.0),
+    )
+    return JointRecipe(replace(lite_algorithm(), from_nothing=True), loop)
+
+
+def debug() -> JointRecipe:
+    """Seconds, for tests."""
+    algorithm = debug_algorithm()
+    return JointRecipe(algorithm, replace(algorithm.loop, ema_decay=0.5))
+
+
+PRESETS = {"lite": lite, "debug": debug}

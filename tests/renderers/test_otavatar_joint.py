@@ -1,0 +1,134 @@
+"""Joint training, pivotal tuning and the controllers of Table 5, at debug size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from countenance.data.dataset import Dataset
+from countenance.errors import InversionDiverged
+from countenance.generators.eg3d.cameras import mirrored
+from countenance.renderers.otavatar.config import ControllerConfig, debug
+from countenance.renderers.otavatar.controller import MotionController
+from countenance.renderers.otavatar.inversion import Code, Matching
+from countenance.renderers.otavatar.joint import debug as joint
+from countenance.renderers.otavatar.renderer import from_file
+from countenance.renderers.otavatar.samples import ShotSampler, moments_of
+from countenance.renderers.otavatar.tuning import tune
+from countenance.training.checkpoint import LAST
+from countenance.training.loop import train
+from prepared import write_dataset
+
+pytestmark = pytest.mark.filterwarnings("ignore::countenance.errors.LossLeftOut")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("joint") / "dataset")
+
+
+def test_mirrored_shots_show_another_look_from_the_mirrored_camera(data: Path) -> None:
+    dataset = Dataset(data)
+    plain, flipping = (ShotSampler(dataset, 0, 0.001, flip=flip) for flip in (False, True))
+    pairs = [(plain[i], flipping[i]) for i in range(12)]
+    turned = [(a, b) for a, b in pairs if a.look != b.look]
+    assert 0 < len(turned) < 12
+    for a, b in pairs:
+        assert a.look % 2 == 0
+        assert b.look // 2 == a.look // 2 < plain.looks // 2
+    for a, b in turned:
+        assert b.look == a.look + 1
+        np.testing.assert_array_equal(b.pictures, a.pictures[:, :, ::-1])
+        poses = torch.from_numpy(a.cameras[:, :16].reshape(-1, 4, 4))
+        expected = mirrored(poses).numpy().reshape(-1, 16)
+        np.testing.assert_allclose(b.cameras[:, :16], expected, atol=1e-5)
+        np.testing.assert_allclose(b.landmarks[..., 0].mean(), 512 - a.landmarks[..., 0].mean(), atol=1e-2)
+
+
+def test_a_run_learns_everything_and_resumes_exactly(data: Path, tmp_path: Path) -> None:
+    recipe = joint()
+    whole = train(recipe, data, tmp_path / "whole", accelerator="cpu")
+    train(recipe, data, tmp_path / "parts", accelerator="cpu", max_minutes=0)
+    rest = train(recipe, data, tmp_path / "parts", accelerator="cpu")
+    assert rest.finished
+    one, other = (
+        torch.load(tmp_path / run / LAST, weights_only=True)["network"] for run in ("whole", "parts")
+    )
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    torch.manual_seed(recipe.loop.seed)
+    untrained = recipe.build(Dataset(data)).state_dict()
+    moved = {name.split(".")[0] for name in one if not torch.equal(one[name], untrained[name])}
+    assert moved == {"animator", "codes"}
+    assert not torch.equal(
+        one["animator.controller.last.weight"], untrained["animator.controller.last.weight"]
+    )
+    assert b"sheet" in next((tmp_path / "whole" / "tensorboard").iterdir()).read_bytes()
+    assert from_file(whole.weights).config.motion_space == "arkit"
+
+
+def test_it_makes_the_loss_smaller(data: Path, tmp_path: Path) -> None:
+    recipe = joint()
+    outcomes = [
+        train(
+            replace(recipe, loop=replace(recipe.loop, steps=steps, log_every=4)), data, tmp_path / str(steps)
+        )
+        for steps in (4, 24)
+    ]
+    assert outcomes[1].figures["total"] < 0.9 * outcomes[0].figures["total"]
+
+
+def test_tuning_comes_closer_and_leaves_the_animator_alone(data: Path) -> None:
+    recipe = joint()
+    torch.manual_seed(0)
+    dataset = Dataset(data)
+    animator = recipe.algorithm.build(dataset).eval().requires_grad_(False)
+    animator.generator.decoder.net[2].bias.data[0] = 3
+    before = {name: tensor.clone() for name, tensor in animator.state_dict().items()}
+    moments = moments_of(recipe.batch([recipe.sampler(dataset)[0]]))
+    one = type(moments)(*(part[:1] for part in moments))
+    config = replace(recipe.algorithm.training.inversion, tune_steps=6, tune_rate=3e-3)
+    code, told = Code.mean(animator, 1), list[tuple[int, int]]()
+    tuned = tune(
+        animator,
+        recipe.objective,
+        one,
+        code,
+        config,
+        progress=lambda step, steps, loss: told.append((step, steps)),
+    )
+    assert told == [(step, 6) for step in range(1, 7)]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in animator.state_dict().items())
+    first = _loss(animator, recipe, one, config, code)
+    animator.generator.load_state_dict(tuned, strict=False)
+    assert _loss(animator, recipe, one, config, code) < first
+    with pytest.raises(InversionDiverged):
+        tune(animator, recipe.objective, one, code, replace(config, tune_rate=1e6))
+
+
+def _loss(animator, recipe, moments, config, code) -> float:  # type: ignore[no-untyped-def]
+    matching = Matching(animator, recipe.objective, moments, config, torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        return float(matching.losses(code, animator.controller, large=True)[0])
+
+
+@pytest.mark.parametrize(
+    ("changed", "magnitudes"), [({"motion_in_w": True}, 6), ({"orthogonal": False}, None)]
+)
+def test_controllers_of_table_5(changed: dict[str, bool], magnitudes: int | None) -> None:
+    config: ControllerConfig = replace(debug().controller, **changed)
+    torch.manual_seed(0)
+    controller = MotionController(config)
+    code = controller(torch.randn(2, 58, 27))
+    assert code.motion.shape == (2, config.codes, config.code_width)
+    if magnitudes is not None:
+        assert config.magnitudes == magnitudes
+        torch.testing.assert_close(code.motion, code.motion[:, :1].expand_as(code.motion))
+    else:
+        torch.testing.assert_close(code.motion, code.magnitudes @ controller.codebook.T)
+        assert not torch.allclose(
+            controller.basis().T @ controller.basis(), torch.eye(config.bases), atol=1e-2
+        )
