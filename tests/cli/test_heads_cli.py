@@ -163,8 +163,8 @@ def test_a_driver_moves_them_meanwhile(
     ("command", "says"),
     [
         ("turntable a.png -o o.mp4 --model geometric", "train otavatar"),
-        ("morph a.png b.png -o o.mp4 --model geometric", "--model otavatar, or a .safetensors file"),
-        ("turntable a.png -o o.mp4", "--from otavatar"),
+        ("morph a.png b.png -o o.mp4 --model geometric", "--model otavatar-lite, or a .safetensors file"),
+        ("turntable a.png -o o.mp4 --model otavatar", "--from otavatar"),
         ("turntable nobody.png -o o.mp4 --model w.safetensors", "no face found"),
         ("turntable a.png -o o.mp4 --model w.safetensors --face 2", "face 2 is not there"),
         ("turntable a.png -o o.mp4 --model w.safetensors --set noseWidth=1", "can't change a face's shape"),

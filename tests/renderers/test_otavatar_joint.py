@@ -12,10 +12,15 @@ import torch
 from countenance.data.dataset import Dataset
 from countenance.errors import InversionDiverged
 from countenance.generators.eg3d.cameras import mirrored
+from countenance.generators.eg3d.tracked_cameras import arkit_cameras
+from countenance.motion.sequence import Motion
+from countenance.motion.spaces import ARKIT
 from countenance.renderers.otavatar.config import ControllerConfig, debug
 from countenance.renderers.otavatar.controller import MotionController
 from countenance.renderers.otavatar.inversion import Code, Matching
 from countenance.renderers.otavatar.joint import debug as joint
+from countenance.renderers.otavatar.joint import enliven
+from countenance.renderers.otavatar.relief import mean_face, relief_loss
 from countenance.renderers.otavatar.renderer import from_file
 from countenance.renderers.otavatar.samples import ShotSampler, moments_of
 from countenance.renderers.otavatar.tuning import tune
@@ -132,3 +137,30 @@ def test_controllers_of_table_5(changed: dict[str, bool], magnitudes: int | None
         assert not torch.allclose(
             controller.basis().T @ controller.basis(), torch.eye(config.bases), atol=1e-2
         )
+
+
+def test_relief_is_that_of_the_mean_face_from_any_side() -> None:
+    cameras = torch.from_numpy(arkit_cameras(Motion.neutral(ARKIT, 3, 25.0).set(yaw=[-0.5, 0, 0.5]).values))
+    depth = torch.full((3, 1, 48, 48), 2.7, requires_grad=True)
+    flat = relief_loss(depth, cameras)
+    adam = torch.optim.Adam([depth], 0.01)
+    for _ in range(60):
+        adam.zero_grad()
+        relief_loss(depth, cameras).backward()
+        adam.step()
+    assert flat > 0.1  # the middle of the head, which a face lies before
+    assert relief_loss(depth, cameras) < 0.1 * flat
+    torch.testing.assert_close(mean_face()[1][:468].norm(dim=1), torch.ones(468))  # irises have no triangles
+    nose, temples = depth[1, 0, 20:30, 22:26].min(), depth[1, 0, 20, [14, 33]]
+    assert (temples - nose > 0.1).all()  # 4 cm
+
+
+def test_a_lively_controller_tells_motions_apart(data: Path) -> None:
+    recipe, dataset = joint(), Dataset(data)
+    torch.manual_seed(0)
+    fresh = MotionController(recipe.algorithm.network.controller)
+    windows = torch.from_numpy(dataset.motion(dataset.clips[0]).descriptor().copy())
+    asleep = fresh(windows).motion.std(0).mean()
+    enliven(fresh, windows)
+    assert asleep < 1e-3
+    torch.testing.assert_close(fresh(windows).motion.std(0).mean(), torch.tensor(0.3))

@@ -28,7 +28,7 @@ from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, BFM, FLAME
 from countenance.portrait.portrait import Portrait
 from countenance.renderers.catalogue import load_renderer
-from countenance.renderers.otavatar import SPECS, objective
+from countenance.renderers.otavatar import SPECS, network, objective
 from countenance.renderers.otavatar.avatar import OTAvatarAvatar, identities_between
 from countenance.renderers.otavatar.camera import motion_cameras, turning_cameras
 from countenance.renderers.otavatar.config import InversionConfig, LossConfig, OptimiserConfig, debug
@@ -254,17 +254,19 @@ def test_what_cannot_be_enrolled_or_driven(
         renderer.enroll(replace(portrait, landmarks_px=portrait.landmarks_px[:5]))
 
 
-def test_gradients_through_parts_of_the_rays_are_those_of_all() -> None:
+def test_gradients_through_parts_of_the_rays_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     animator = tiny_animator()
+    monkeypatch.setattr(network, "_RAYS_KEPT", 0)
     camera = torch.from_numpy(motion_cameras(Motion.neutral(ARKIT, 2, 25.0)))
     gradients = []
     for parts in (True, False):
         ws = animator.mean_code.repeat(2, 6, 1).requires_grad_()
         planes = animator.generator.planes(ws)
-        features = (
-            animator.features(planes, camera) if parts else animator.generator.render(planes, camera).features
-        )
-        features.square().sum().backward()
+        if parts:
+            features, depth = animator.seen(planes, camera)
+        else:
+            features, depth, _ = animator.generator.render(planes, camera)
+        (features.square().sum() + depth.sum()).backward()
         gradients.append(ws.grad)
     assert gradients[0] is not None
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-4)

@@ -38,7 +38,7 @@ class Animate:
     """Renderer; `countenance models` lists them and says which is the default."""
     avatar: Path | None = None
     """A .safetensors file: if it is there, the photo's avatar is read from it, else it is written. Enrolling takes
-    minutes with otavatar."""
+    a minute with otavatar-lite and longer with otavatar."""
     crop: bool = False
     """Write only the square around the face."""
     face: int = 1

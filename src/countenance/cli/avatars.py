@@ -35,7 +35,7 @@ def load_head_renderer(model: str) -> Any:
     renderer = load_enroller(model)
     if not hasattr(renderer, "render_view"):
         raise BadValue(
-            f"model '{model}' makes no head in 3D; use --model otavatar, or a .safetensors file of "
+            f"model '{model}' makes no head in 3D; use --model otavatar-lite, or a .safetensors file of "
             "`countenance train otavatar`"
         )
     return renderer

@@ -50,7 +50,7 @@ class Edit:
     """Which face: 1 is the largest."""
     avatar: Path | None = None
     """A .safetensors file: if it is there, the photo's avatar is read from it, else it is written. Enrolling takes
-    minutes with otavatar."""
+    a minute with otavatar-lite and longer with otavatar."""
     crop: bool = False
     """Write only the square around the face."""
     names: Annotated[bool, tyro.conf.arg(name="list")] = False

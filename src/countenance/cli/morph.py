@@ -22,7 +22,7 @@ class Morph:
     does. The film is that of the square around A's face.
 
     examples:
-      countenance morph me.jpg friend.jpg -o morph.mp4 --model runs/otavatar/weights.safetensors
+      countenance morph me.jpg friend.jpg -o morph.mp4
       countenance morph me.jpg friend.jpg -o morph.mp4 --avatar me.safetensors --avatar-b friend.safetensors
       countenance morph me.jpg friend.jpg -o frames --steps 5 --seconds 0.2
       countenance morph me.jpg friend.jpg -o talking.mp4 --driver driver.mp4
@@ -34,10 +34,10 @@ class Morph:
     """B: a photo of the person at the end."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """.mp4, .mov, .mkv, .webm, .gif, or a folder for PNG frames."""
-    model: str = "otavatar"
-    """A renderer of heads in 3D: otavatar, or a file that `countenance train otavatar` wrote."""
+    model: str = "otavatar-lite"
+    """A renderer of heads in 3D: otavatar-lite, otavatar, or a file that `countenance train otavatar` wrote."""
     avatar: Path | None = None
-    """A .safetensors file: if it is there, A's avatar is read from it, else it is written. Enrolling takes minutes."""
+    """A .safetensors file: if it is there, A's avatar is read from it, else it is written. Enrolling takes a minute."""
     avatar_b: Path | None = None
     """The same for B."""
     driver: Path | None = None

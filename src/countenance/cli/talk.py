@@ -69,7 +69,7 @@ class Talk:
     """Which face of the photo: 1 is the largest."""
     avatar: Path | None = None
     """A .safetensors file: if it is there, the photo's avatar is read from it, else it is written. Enrolling takes
-    minutes with otavatar."""
+    a minute with otavatar-lite and longer with otavatar."""
     crop: bool = False
     """Write only the square around the face."""
     json: bool = False

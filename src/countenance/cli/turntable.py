@@ -25,7 +25,7 @@ class Turntable:
     around the face, and its last frame leads on to its first.
 
     examples:
-      countenance turntable me.jpg -o around.mp4 --model runs/otavatar/weights.safetensors
+      countenance turntable me.jpg -o around.mp4
       countenance turntable me.jpg -o around.mp4 --avatar me.safetensors --degrees 25 --set expression=smile
       countenance turntable me.jpg -o depth.mp4 --avatar me.safetensors --depth
       countenance turntable me.jpg -o loop.gif --avatar me.safetensors --around ellipse
@@ -35,11 +35,11 @@ class Turntable:
     """The person."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """.mp4, .mov, .mkv, .webm, .gif, or a folder for PNG frames."""
-    model: str = "otavatar"
-    """A renderer of heads in 3D: otavatar, or a file that `countenance train otavatar` wrote."""
+    model: str = "otavatar-lite"
+    """A renderer of heads in 3D: otavatar-lite, otavatar, or a file that `countenance train otavatar` wrote."""
     avatar: Path | None = None
     """A .safetensors file: if it is there, the photo's avatar is read from it, else it is written. Enrolling takes
-    minutes, drawing an avatar that is there does not."""
+    a minute, drawing an avatar that is there does not."""
     around: Literal["swing", "ellipse"] = "swing"
     """swing: from one side to the other and back, level with a head that looks straight ahead. ellipse: once round an
     ellipse in front of the face, as OTAvatar's authors show their heads."""

@@ -20,6 +20,7 @@ _FOLDERS = {
     "pirenderer-lite": "pirenderer",
     "pirenderer": "pirenderer",
     "gdpw": "gdpw",
+    "otavatar-lite": "otavatar",
     "otavatar": "otavatar",
 }
 

@@ -24,6 +24,7 @@ from countenance.generators.eg3d.rendering import Randomness
 from countenance.generators.eg3d.tracked_cameras import arkit_cameras
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
+from countenance.renderers.otavatar.controller import MotionController
 from countenance.renderers.otavatar.decoupling import density_look
 from countenance.renderers.otavatar.inversion import Matching
 from countenance.renderers.otavatar.network import Animator, Drawn, Look
@@ -31,10 +32,13 @@ from countenance.renderers.otavatar.objective import AnimationLoss, load_objecti
 from countenance.renderers.otavatar.recipe import OTAvatarRecipe
 from countenance.renderers.otavatar.recipe import debug as debug_algorithm
 from countenance.renderers.otavatar.recipe import lite as lite_algorithm
+from countenance.renderers.otavatar.relief import relief_loss
 from countenance.renderers.otavatar.samples import Shot, ShotSampler, as_batch, moments_of
 from countenance.training.recipe import Batch, LoopConfig, Losses
 
 _CONTROLLER_SHARE = 0.1  # of the learning rate
+_MOTION_DEVIATION = 0.3  # of a motion code's numbers, at the start
+_EVERY = 40  # frames, of which one is enough to know how motions differ
 _SHOWN = 4  # frames on a sheet
 _SHOWN_YAW_RAD = 0.4
 
@@ -81,11 +85,14 @@ class JointRecipe:
         loop: steps, batch and optimiser of all that is learnt. Of its augmentation only ``flip`` is used: mirrored
             people are other people.
         backbone: of the perceptual losses.
+        relief: weight of the distance from the mean face's surface, see
+            :func:`~countenance.renderers.otavatar.relief.relief_loss`; ``arkit`` only.
     """
 
     algorithm: OTAvatarRecipe
     loop: LoopConfig
     backbone: str = "efficientnet-lite0"
+    relief: float = 0.0
     item_size: int = field(default=1, init=False)
     adversary: None = field(default=None, init=False)
 
@@ -100,7 +107,11 @@ class JointRecipe:
 
     def build(self, dataset: Dataset) -> JointAnimator:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
-        return JointAnimator(self.algorithm.build(dataset), self._shots(dataset).looks)
+        animator = self.algorithm.build(dataset)
+        if not self.algorithm.starts_with_controller:
+            windows = [dataset.motion(clip).descriptor()[::_EVERY] for clip in dataset.clips]
+            enliven(animator.controller, torch.from_numpy(np.concatenate(windows).astype(np.float32)))
+        return JointAnimator(animator, self._shots(dataset).looks)
 
     def constrain(self, network: nn.Module) -> None:
         """The generator's weights are about 1 and scaled when they are used, the controller's are small themselves."""
@@ -126,6 +137,8 @@ class JointRecipe:
             density=density_look(matching, self.algorithm.training.losses),
         )
         terms = summed([matching.terms(drawn.small, drawn.large), drawn.looked])
+        if self.relief:
+            terms["relief"] = self.relief * relief_loss(drawn.depth, matching.moments.cameras)
         return Losses({**terms, "total": torch.stack(list(terms.values())).sum()})
 
     def sampler(self, dataset: Dataset) -> ShotSampler:
@@ -173,6 +186,24 @@ class JointRecipe:
         return Matching(animator, objective, moments, self.algorithm.training.inversion)
 
 
+@torch.no_grad()
+def enliven(controller: MotionController, windows: Tensor) -> None:
+    """Let motion codes differ from the first step on, about half as much as people do.
+
+    The authors' controller begins near 0, with a generator in which directions mean something already. One that learns
+    from nothing needs to see a motion before it can learn what it means.
+
+    Args:
+        controller: is drawn anew.
+        windows: (N, D, 27) of many frames.
+    """
+    for layer in controller.modules():
+        if isinstance(layer, nn.Conv1d | nn.Linear):
+            nn.init.xavier_normal_(layer.weight)
+    deviation = controller(windows).motion.std(0).mean()
+    controller.last.weight.mul_(_MOTION_DEVIATION / deviation)
+
+
 def lite() -> JointRecipe:
     """For ``arkit`` motion and CPU cores; from a generator of ``train eg3d --preset lite``, or from nothing."""
     loop = LoopConfig(
@@ -187,13 +218,13 @@ def lite() -> JointRecipe:
         sheet_every=200,
         augmentation=Augmentation(colour=0.0, flip=True, shift=0.0, scale=0.0),
     )
-    return JointRecipe(replace(lite_algorithm(), from_nothing=True), loop)
+    return JointRecipe(replace(lite_algorithm(), from_nothing=True), loop, relief=20.0)
 
 
 def debug() -> JointRecipe:
     """Seconds, for tests."""
     algorithm = debug_algorithm()
-    return JointRecipe(algorithm, replace(algorithm.loop, ema_decay=0.5))
+    return JointRecipe(algorithm, replace(algorithm.loop, ema_decay=0.5), relief=1.0)
 
 
 PRESETS = {"lite": lite, "debug": debug}

@@ -35,11 +35,13 @@ class Drawn(NamedTuple):
     Attributes:
         small: (B, 3, r, r) as the rays give it, about [-1, 1].
         large: (B, 3, S, S) super-resolved, about [-1, 1]; None if nobody asked for it.
+        depth: (B, 1, r, r), distances along the rays.
         looked: see :data:`Look`.
     """
 
     small: Tensor
     large: Tensor | None
+    depth: Tensor
     looked: dict[str, Tensor]
 
 
@@ -73,18 +75,19 @@ class Animator(nn.Module):
         """
         return combined(identity, self.controller(windows))
 
-    def features(self, planes: TriPlanes, camera: Tensor, randomness: Randomness | None = None) -> Tensor:
-        """What the rays of cameras (B, 25) see of B volumes: (B, C, r, r), the first three are colours.
+    def seen(
+        self, planes: TriPlanes, camera: Tensor, randomness: Randomness | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What the rays of cameras (B, 25) see of B volumes: features (B, C, r, r), the first three colours, and depth.
 
         With gradients, many rays go through again on the way back, a part at a time; so memory does not grow with them.
         """
         side = self.config.generator.neural_rendering_resolution
-        if not torch.is_grad_enabled():
-            return self.generator.render(planes, camera, randomness=randomness).features
-        if len(camera) * side * side <= _RAYS_KEPT:
-            return self.generator.render(
-                planes, camera, randomness=randomness, rays_at_a_time=_RAYS_KEPT
-            ).features
+        some = len(camera) * side * side <= _RAYS_KEPT
+        if some or not torch.is_grad_enabled():
+            at_a_time = _RAYS_KEPT if some and torch.is_grad_enabled() else RAYS_AT_A_TIME
+            rendered = self.generator.render(planes, camera, randomness=randomness, rays_at_a_time=at_a_time)
+            return rendered.features, rendered.depth
         randomness = Randomness() if randomness is None else randomness
         origins, directions = camera_rays(camera, side)
         step = max(1, RAYS_AT_A_TIME // len(camera))
@@ -100,7 +103,9 @@ class Animator(nn.Module):
             )
             for first in range(0, side * side, step)
         ]
-        return torch.cat(parts, 1).transpose(1, 2).reshape(len(camera), -1, side, side)
+        features, depth = (torch.cat(part, 1) for part in zip(*parts, strict=True))
+        square = (len(camera), -1, side, side)
+        return features.transpose(1, 2).reshape(square), depth.reshape(square)
 
     def forward(
         self,
@@ -120,19 +125,22 @@ class Animator(nn.Module):
             nothing = (ws.sum() * math.nan).expand(len(ws), COLOURS, 1, 1)
             sides = (self.config.generator.neural_rendering_resolution, self.config.size)
             empty = [nothing.expand(-1, -1, side, side) for side in sides]
-            return Drawn(empty[0], empty[1] if enlarge else None, {})
-        features = self.features(planes, camera, randomness)
+            return Drawn(empty[0], empty[1] if enlarge else None, empty[0][:, :1], {})
+        features, depth = self.seen(planes, camera, randomness)
         large = self.generator.enlarge(features, ws) if enlarge else None
         looked = {} if look is None else look(lambda points: self.generator.at(planes, points)[0])
-        return Drawn(features[:, :COLOURS], large, looked)
+        return Drawn(features[:, :COLOURS], large, depth, looked)
 
     def _finite(self, planes: TriPlanes, camera: Tensor) -> bool:
         parts = (planes.table, camera, *self.generator.decoder.parameters())
         return all(bool(torch.isfinite(part).all()) for part in parts)
 
-    def _seen(self, planes: TriPlanes, origins: Tensor, directions: Tensor, randomness: Randomness) -> Tensor:
+    def _seen(
+        self, planes: TriPlanes, origins: Tensor, directions: Tensor, randomness: Randomness
+    ) -> tuple[Tensor, Tensor]:
         options = self.config.generator
-        return render_rays(planes, self.generator.decoder, origins, directions, options, randomness).features
+        rays = render_rays(planes, self.generator.decoder, origins, directions, options, randomness)
+        return rays.features, rays.depth
 
 
 def animator_config(file: WeightFile, path: Path) -> AnimatorConfig:

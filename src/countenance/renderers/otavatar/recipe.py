@@ -101,6 +101,11 @@ class OTAvatarRecipe:
             self, network=replace(self.network, generator=generator, controller=controller), start=path
         )
 
+    @property
+    def starts_with_controller(self) -> bool:
+        """The controller has learnt something before."""
+        return self.start is not None and read_weights(self.start).model == MODEL
+
     def build(self, dataset: Dataset) -> Animator:
         """The untrained animator on a trained generator; see :class:`countenance.training.recipe.Recipe`.
 
@@ -204,7 +209,7 @@ def paper() -> OTAvatarRecipe:
 
 def lite() -> OTAvatarRecipe:
     """For ``arkit`` motion and small generators: fewer steps, half the controller, which does not see the pose."""
-    losses = replace(sizes.paper().losses, style=0.0, local=4.0, pixel=20.0, large_scales=(0, 1))
+    losses = replace(sizes.paper().losses, style=0.0, local=8.0, pixel=20.0, large_scales=(0, 1))
     training = replace(
         sizes.paper(),
         identity_steps=30,

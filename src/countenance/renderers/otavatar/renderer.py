@@ -46,6 +46,7 @@ _WHERE = (
     "get the checkpoint of OTAvatar's authors from github.com/theEricMa/OTAvatar and run: "
     "countenance convert FILE.pt -o {path} --from otavatar; or give a file of your own: --model FILE.safetensors"
 )
+_SHIPPED = Path(__file__).with_name("otavatar-lite.safetensors")
 _OURS = "an OTAvatar of your own training: a head in 3D from one photo, seen from any side"
 
 
@@ -282,14 +283,14 @@ def _as_bytes(image: Tensor, side: int) -> Image:
     return np.asarray(cv2.resize(picture, (side, side), interpolation=how), np.uint8)
 
 
-def load(name: str = "otavatar", device: str = "cpu") -> OTAvatarRenderer:
+def load(name: str = "otavatar-lite", device: str = "cpu") -> OTAvatarRenderer:
     """For the catalogue.
 
     Raises:
         WeightsMissing: the authors' checkpoint was not converted yet.
     """
     spec = next(spec for spec in SPECS if spec.name == name)
-    path = assets_folder() / "otavatar.safetensors"
+    path = _SHIPPED if name == "otavatar-lite" else assets_folder() / "otavatar.safetensors"
     if not path.is_file():
         raise WeightsMissing(name, _WHERE.format(path=path))
     return from_file(path, spec, device)
@@ -311,7 +312,8 @@ def from_file(path: Path, spec: RendererSpec | None = None, device: str = "cpu")
     animator = Animator(config)
     fill(animator, file.tensors, path)
     if spec is None:
-        spec = replace(spec_of_file(file, SPECS[0], path), motion_space=config.motion_space)
-        if config.motion_space == "arkit":
-            spec = replace(spec, summary=_OURS, licence="of the file")
+        lite, published = SPECS
+        spec = spec_of_file(file, published, path)
+        if config.motion_space == lite.motion_space:
+            spec = replace(spec_of_file(file, lite, path), summary=_OURS, licence="of the file")
     return OTAvatarRenderer(animator, spec, device)
