@@ -27,7 +27,7 @@ CLIPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "heads" / "tes
 FIGURES = Path(__file__).with_name("figures")
 PROTOCOLS: dict[str, int | None] = {"same-identity": None, "cross-identity": 42, "multi-view": None}
 """Protocol -> most cases."""
-MODELS = ("repeated", "geometric", "gdpw-lite", "pirenderer-lite")
+MODELS = ("repeated", "geometric", "gdpw-lite", "pirenderer-lite", "otavatar-lite")
 _KEPT = ("summary", "groups", "counts", "speed")
 _TOLERANCE = 0.02
 _TIMED = "same-identity"  # speed does not depend on the protocol, so it is shown once

@@ -1,6 +1,6 @@
 """Is it one head from all sides? Landmarks found in turned views, triangulated, and seen again by every camera.
 
-    python benchmarks/view_consistency.py [PHOTO ...] --model runs/otavatar/weights.safetensors
+    python benchmarks/view_consistency.py [PHOTO ...] [--model runs/otavatar/weights.safetensors]
         [--avatar FILE] [--sheet FILE.png] [--json FILE] [--markdown docs/results.md]
 
 A person (the astronaut by default) is enrolled and drawn at yaws of -40 to 40 degrees, level, with the motion held and
@@ -228,7 +228,7 @@ def main() -> None:
     parser.add_argument(
         "photos", nargs="*", type=Path, metavar="PHOTO", help="the astronaut if none is given"
     )
-    parser.add_argument("--model", default="otavatar", help="or a file of weights")
+    parser.add_argument("--model", default="otavatar-lite", help="or a file of weights")
     parser.add_argument("--avatar", type=Path, help="of one photo: read if it is there, else written")
     parser.add_argument("--sheet", type=Path, help="picture to be written: photo, views, depth maps")
     parser.add_argument("--json", type=Path)

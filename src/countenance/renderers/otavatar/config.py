@@ -147,6 +147,8 @@ class LossConfig:
     """Deviation of the step between the points that total variation compares, in units of the scene."""
     density_weight: float = 0.25
     """Factor inside the total variation loss."""
+    relief: float = 0.0
+    """Of the distance from the mean face's surface, in ``arkit``; not the authors', see :mod:`.relief`."""
     controller_l1: float = 0.0
     """Of the sum of the magnitudes of Theta_c, in training. The paper gives no weight, the released code has none."""
 
@@ -233,6 +235,11 @@ def ours() -> InversionConfig:
         tune_steps=100,
         tune_rate=2e-3,
     )
+
+
+def our_losses() -> LossConfig:
+    """What counts in these, with EfficientNet-Lite0's features, as in their training."""
+    return replace(paper().losses, style=0.0, identity=0.0, pixel=20.0, relief=20.0)
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from countenance.generators.eg3d.rendering import Randomness
 from countenance.renderers.otavatar.camera import corrected
 from countenance.renderers.otavatar.config import InversionConfig, OptimiserConfig
 from countenance.renderers.otavatar.controller import MotionController, combined, within_reach
-from countenance.renderers.otavatar.network import Animator, Look
+from countenance.renderers.otavatar.network import Animator, Drawn, Look
 from countenance.renderers.otavatar.objective import AnimationLoss, Moments, Wanted, summed
+from countenance.renderers.otavatar.relief import relief_loss
 
 INTRINSICS = 18
 """Numbers of the camera's correction, see :func:`countenance.renderers.otavatar.camera.corrected`."""
@@ -97,23 +98,28 @@ class Matching:
             importance.to(device) if importance is not None else None,
         )
 
-    def terms(self, small: Tensor, large: Tensor | None) -> dict[str, Tensor]:
-        """The loss's terms, of both sizes together."""
-        found = [self.objective.terms(small, self._target(large=False))]
-        if large is not None:
-            found.append(self.objective.terms(large, self._target(large=True)))
-        return summed(found)
+    def terms(self, drawn: Drawn, cameras: Tensor) -> dict[str, Tensor]:
+        """The loss's terms, of both sizes together, and of what was asked of the density."""
+        found = [self.objective.terms(drawn.small, self._target(large=False)), drawn.looked]
+        if drawn.large is not None:
+            found.append(self.objective.terms(drawn.large, self._target(large=True)))
+        return summed([*found, self._relief(drawn, cameras)])
 
     def losses(
         self, code: Code, controller: MotionController, *, large: bool, look: Look | None = None
     ) -> tuple[Tensor, Tensor]:
         """Of all frames: everything that is minimised, and the small picture's share of it."""
-        drawn = self.animator(*self.codes(code, controller), self.randomness(), enlarge=large, look=look)
-        small = _total(self.terms(drawn.small, None).values())
-        if drawn.large is None:
-            return small + _total(drawn.looked.values()), small
-        fine = self.objective.terms(drawn.large, self._target(large=True))
-        return small + _total([*fine.values(), *drawn.looked.values()]), small
+        ws, cameras = self.codes(code, controller)
+        drawn = self.animator(ws, cameras, self.randomness(), enlarge=large, look=look)
+        small = _total(self.objective.terms(drawn.small, self._target(large=False)).values())
+        rest = [*drawn.looked.values(), *self._relief(drawn, cameras).values()]
+        if drawn.large is not None:
+            rest += self.objective.terms(drawn.large, self._target(large=True)).values()
+        return small + _total(rest), small
+
+    def _relief(self, drawn: Drawn, cameras: Tensor) -> dict[str, Tensor]:
+        weight = self.objective.config.relief
+        return {"relief": weight * relief_loss(drawn.depth, cameras)} if weight else {}
 
     def _target(self, *, large: bool) -> Wanted:
         if large not in self._wanted:

@@ -28,15 +28,14 @@ from countenance.renderers.otavatar.controller import MotionController
 from countenance.renderers.otavatar.decoupling import density_look
 from countenance.renderers.otavatar.inversion import Matching
 from countenance.renderers.otavatar.network import Animator, Drawn, Look
-from countenance.renderers.otavatar.objective import AnimationLoss, load_objective, summed
+from countenance.renderers.otavatar.objective import AnimationLoss, load_objective
 from countenance.renderers.otavatar.recipe import OTAvatarRecipe
 from countenance.renderers.otavatar.recipe import debug as debug_algorithm
 from countenance.renderers.otavatar.recipe import lite as lite_algorithm
-from countenance.renderers.otavatar.relief import relief_loss
 from countenance.renderers.otavatar.samples import Shot, ShotSampler, as_batch, moments_of
 from countenance.training.recipe import Batch, LoopConfig, Losses
 
-_CONTROLLER_SHARE = 0.1  # of the learning rate
+_CONTROLLER_SHARE = 0.03  # of the learning rate
 _MOTION_DEVIATION = 0.3  # of a motion code's numbers, at the start
 _EVERY = 40  # frames, of which one is enough to know how motions differ
 _SHOWN = 4  # frames on a sheet
@@ -85,14 +84,11 @@ class JointRecipe:
         loop: steps, batch and optimiser of all that is learnt. Of its augmentation only ``flip`` is used: mirrored
             people are other people.
         backbone: of the perceptual losses.
-        relief: weight of the distance from the mean face's surface, see
-            :func:`~countenance.renderers.otavatar.relief.relief_loss`; ``arkit`` only.
     """
 
     algorithm: OTAvatarRecipe
     loop: LoopConfig
     backbone: str = "efficientnet-lite0"
-    relief: float = 0.0
     item_size: int = field(default=1, init=False)
     adversary: None = field(default=None, init=False)
 
@@ -136,9 +132,7 @@ class JointRecipe:
             matching.randomness(),
             density=density_look(matching, self.algorithm.training.losses),
         )
-        terms = summed([matching.terms(drawn.small, drawn.large), drawn.looked])
-        if self.relief:
-            terms["relief"] = self.relief * relief_loss(drawn.depth, matching.moments.cameras)
+        terms = matching.terms(drawn, matching.moments.cameras)
         return Losses({**terms, "total": torch.stack(list(terms.values())).sum()})
 
     def sampler(self, dataset: Dataset) -> ShotSampler:
@@ -207,24 +201,24 @@ def enliven(controller: MotionController, windows: Tensor) -> None:
 def lite() -> JointRecipe:
     """For ``arkit`` motion and CPU cores; from a generator of ``train eg3d --preset lite``, or from nothing."""
     loop = LoopConfig(
-        steps=4200,
+        steps=6000,
         batch_size=8,
-        learning_rate=1e-2,
-        betas=(0.0, 0.99),
-        milestones=(3300,),
+        learning_rate=3e-3,
+        betas=(0.9, 0.99),
+        milestones=(5000,),
         ema_decay=0.995,
         log_every=25,
         save_every=200,
         sheet_every=200,
         augmentation=Augmentation(colour=0.0, flip=True, shift=0.0, scale=0.0),
     )
-    return JointRecipe(replace(lite_algorithm(), from_nothing=True), loop, relief=20.0)
+    return JointRecipe(replace(lite_algorithm(), from_nothing=True), loop)
 
 
 def debug() -> JointRecipe:
     """Seconds, for tests."""
     algorithm = debug_algorithm()
-    return JointRecipe(algorithm, replace(algorithm.loop, ema_decay=0.5), relief=1.0)
+    return JointRecipe(algorithm, replace(algorithm.loop, ema_decay=0.5))
 
 
 PRESETS = {"lite": lite, "debug": debug}

@@ -36,7 +36,7 @@ from countenance.renderers.otavatar.config import (
 from countenance.renderers.otavatar.decoupling import average_over_processes, decouple, density_look, follow
 from countenance.renderers.otavatar.inversion import Matching
 from countenance.renderers.otavatar.network import MODEL, Animator, animator_config
-from countenance.renderers.otavatar.objective import AnimationLoss, load_objective, summed
+from countenance.renderers.otavatar.objective import AnimationLoss, load_objective
 from countenance.renderers.otavatar.samples import Shot, ShotSampler, as_batch, moments_of
 from countenance.training.recipe import Batch, LoopConfig, Losses
 from countenance.weights.weight_files import config_from, fill, read_weights, save_weights
@@ -144,7 +144,7 @@ class OTAvatarRecipe:
             ws, cameras = matching.codes(found.code, found.controller)
         look = density_look(matching, self.training.losses)
         drawn = network(ws, cameras, matching.randomness(), look=look)
-        terms = summed([matching.terms(drawn.small, drawn.large), drawn.looked])
+        terms = matching.terms(drawn, cameras)
         total = torch.stack(list(terms.values())).sum()
         follow(animator.controller, found.controller, self.training.ema_decay)
         inner = {"mean_code": found.losses[0], "inverted": found.losses[self.training.identity_steps]}
@@ -209,7 +209,9 @@ def paper() -> OTAvatarRecipe:
 
 def lite() -> OTAvatarRecipe:
     """For ``arkit`` motion and small generators: fewer steps, half the controller, which does not see the pose."""
-    losses = replace(sizes.paper().losses, style=0.0, local=8.0, pixel=20.0, large_scales=(0, 1))
+    losses = replace(
+        sizes.paper().losses, style=0.0, local=30.0, pixel=20.0, relief=20.0, large_scales=(0, 1)
+    )
     training = replace(
         sizes.paper(),
         identity_steps=30,
@@ -245,6 +247,7 @@ def debug() -> OTAvatarRecipe:
         density_points=20,
         local_eyes=True,
         controller_l1=1e-5,
+        relief=1.0,
     )
     training = TrainingConfig(
         identity_steps=3,

@@ -1,4 +1,4 @@
-"""A face is about as deep as the mean face: what keeps a volume that is learnt from few views from being a flat picture.
+"""A face is about as deep as the mean face: it keeps a volume learnt from few views from being a flat picture.
 
 Not in the paper, whose generator has learnt relief from 70 000 people before. In clips of talking people heads turn
 little, and a flat picture in the head's place explains most of what is seen.
@@ -34,7 +34,8 @@ def relief_loss(depth: Tensor, cameras: Tensor) -> Tensor:
     in_camera = -to_camera @ pose[:, :3, :3]  # x right, y down, z forward
     at = (in_camera / in_camera[..., 2:]) @ intrinsics.mT  # in sides of the picture
     found = F.grid_sample(depth, (2 * at[..., :2] - 1)[:, None], padding_mode="border", align_corners=False)
-    return ((found[:, 0, 0] - distance).abs() * seen).sum() / seen.sum().clamp(min=1)
+    off: Tensor = ((found[:, 0, 0] - distance).abs() * seen).sum() / seen.sum().clamp(min=1)
+    return off
 
 
 @cache

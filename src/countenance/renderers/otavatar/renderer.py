@@ -27,6 +27,7 @@ from countenance.renderers.otavatar.config import (
     AnimatorConfig,
     InversionConfig,
     LossConfig,
+    our_losses,
     ours,
     paper,
     patient,
@@ -76,8 +77,12 @@ class OTAvatarRenderer:
     ) -> None:
         self.network = animator.eval().requires_grad_(False).to(device)
         self._spec, self._device, self._seed = spec, torch.device(device), seed
-        self.inversion = inversion or (ours() if animator.config.motion_space == "arkit" else patient())
-        self._losses = losses or replace(paper().losses, pixel=LossConfig().pixel)
+        small = animator.config.motion_space == "arkit"  # of our training, as the authors' are in "bfm"
+        self.inversion = inversion or (ours() if small else patient())
+        self._losses = losses or (
+            our_losses() if small else replace(paper().losses, pixel=LossConfig().pixel)
+        )
+        self._backbone = "efficientnet-lite0" if small else None
         self._drawing = Drawing(animator, compiled=openvino_wanted(self._device))
         self._own: tuple[Mapping[str, Floats], Drawing] | None = None
         self.progress: Progress = lambda step, steps, loss: None
@@ -95,7 +100,7 @@ class OTAvatarRenderer:
     @cached_property
     def objective(self) -> AnimationLoss:
         """What an inversion makes small; on first use, as it reads weights."""
-        return load_objective(self._losses, self.config).to(self._device)
+        return load_objective(self._losses, self.config, self._backbone).to(self._device)
 
     @cached_property
     def fingerprint(self) -> Image:
