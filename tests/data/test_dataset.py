@@ -15,8 +15,8 @@ from countenance.data.pairs import (
     Augmentation,
     Pair,
     PairSampler,
-    _flipped,
     augment,
+    flipped,
     recropped,
     recropped_motion,
     recropped_points,
@@ -155,7 +155,7 @@ def test_landmarks_follow_their_picture_through_crop_and_mirror() -> None:
         np.repeat(own, 2, 0),
         np.stack([face.landmarks_px] * 2),
     )
-    changed = _flipped(pair, ARKIT)
+    changed = flipped(pair, ARKIT)
     moved = recropped_points(changed.landmarks_px, 256, 0.05, -0.04, 0.9)[0]
     seen = tracker.faces(recropped(np.ascontiguousarray(changed.pictures[0]), 0.05, -0.04, 0.9))[
         0
