@@ -2,7 +2,7 @@
 
 countenance prepare CLIPS/train CLIPS/test -o DATASET --size 128 --crop-scale 1.2
 countenance train otavatar-joint --data DATASET -o RUN
-python benchmarks/decoupling.py DATASET --start RUN/weights.safetensors -o FOLDER [--markdown docs/results.md]
+python benchmarks/decoupling.py DATASET --start RUN/weights.safetensors -o FOLDER [--markdown FILE]
 
 Schemes and losses go on from RUN by Algorithm 1. Controllers begin anew on RUN's generator, and learn jointly with it.
 Interrupt it whenever you like: the same command goes on, and what is in FOLDER is not made again.
@@ -75,6 +75,11 @@ CONTROLLERS: dict[str, Change] = {
     "codebook, W": _controller(motion_in_w=True),
     "linear, W+": _controller(orthogonal=False),
 }
+
+
+def _label(name: str) -> str:
+    """A variant's name as that of a folder and of a model."""
+    return name.replace(" ", "_").replace(",", "")
 
 
 def _brief(loop: LoopConfig, steps: int) -> LoopConfig:
@@ -156,11 +161,9 @@ def main() -> None:
         eg3d.save(from_file(start).network.generator, generator, {})
     weights = {"start": start}
     for name, made in recipes(start, generator, args.iterations, args.steps).items():
-        weights[name] = trained(
-            name, made, args.dataset, args.output / name.replace(" ", "_").replace(",", "")
-        )
+        weights[name] = trained(name, made, args.dataset, args.output / _label(name))
     cases = Settings("cross-identity", args.clips, Sizes(args.frames, 5), limit=args.count, videos=False)
-    models = [Model(name.replace(" ", "_").replace(",", ""), str(path)) for name, path in weights.items()]
+    models = [Model(_label(name), str(path)) for name, path in weights.items()]
     report = evaluate(models, cases, args.output / "report", Crew(workers=args.workers), quiet)
     people = len({clip.identity for clip in Dataset(args.dataset).clips})
     text = "\n".join(

@@ -44,11 +44,8 @@ def test_trained_on_a_generator_then_enrolled_once(
     code, printed, _ = run(capsys, *again, "--steps", 2)
     assert (code, json.loads(printed)["finished"]) == (0, True)
 
-    monkeypatch.setattr(
-        renderer,
-        "InversionConfig",
-        lambda **options: InversionConfig(steps_w=2, steps_w_plus=2, large_steps=1),
-    )
+    short = InversionConfig(steps_w=2, steps_w_plus=2, large_steps=1, tune_steps=1)
+    monkeypatch.setattr(renderer, "ours", lambda: short)
     Image.fromarray(data.astronaut()).save(tmp_path / "a.png")
     save_motion(tmp_path / "m.npz", Motion.neutral(ARKIT, 2, 25.0).set(yaw=[0, 0.2]))
     kept, out = tmp_path / "me.safetensors", tmp_path / "o.mp4"
@@ -88,3 +85,11 @@ def test_the_published_container_is_converted(
     assert sizes[0] == sizes[1]
     code, _, complaint = run(capsys, "convert", out, "-o", tmp_path / "b.safetensors", "--from", "otavatar")
     assert (code, "damaged or not what it claims to be" in complaint) == (2, True)
+
+
+def test_joint_training_has_no_published_preset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ("train", "otavatar-joint", "--data", tmp_path, "-o", tmp_path / "run", "--preset", "paper")
+    code, _, complaint = run(capsys, *command)
+    assert code == 2
+    assert "give --preset lite or debug" in complaint
+    assert not (tmp_path / "run").exists()

@@ -111,7 +111,21 @@ def test_tuning_comes_closer_and_leaves_the_animator_alone(data: Path) -> None:
     animator.generator.load_state_dict(tuned, strict=False)
     assert _loss(animator, recipe, one, config, code) < first
     with pytest.raises(InversionDiverged):
-        tune(animator, recipe.objective, one, code, replace(config, tune_rate=1e6))
+        tune(animator, recipe.objective, one, code, replace(config, tune_rate=1e6, retry_rate=1.0))
+    told.clear()
+    calmer = replace(config, tune_rate=1e6, retry_rate=1e-9, retries=1)
+    assert (
+        tune(
+            animator,
+            recipe.objective,
+            one,
+            code,
+            calmer,
+            progress=lambda step, steps, loss: told.append((step, steps)),
+        ).keys()
+        == tuned.keys()
+    )
+    assert told[-6:] == [(step, 6) for step in range(1, 7)]  # from the start, at the lower rate
 
 
 def _loss(animator, recipe, moments, config, code) -> float:  # type: ignore[no-untyped-def]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from skimage import data
 
-from countenance.errors import BadValue, MotionSpaceMismatch
+from countenance.errors import BadValue, MotionSpaceMismatch, WeightsDamaged
 from countenance.generators.eg3d.tracked_cameras import UNITS_PER_CM
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, BFM
 from countenance.portrait.crop import Crop
-from countenance.renderers.otavatar import SPECS
+from countenance.renderers.otavatar import SPECS, drawing
+from countenance.renderers.otavatar import renderer as module
 from countenance.renderers.otavatar.avatar import OTAvatarAvatar, identities_between
 from countenance.renderers.otavatar.camera import motion_cameras, swinging_cameras
 from countenance.renderers.otavatar.config import debug
@@ -104,3 +106,44 @@ def test_a_morph_shows_people_between_two(renderer: OTAvatarRenderer) -> None:
         renderer.render_morph(first, second, shares, turning[:2])
     with pytest.raises(MotionSpaceMismatch):
         renderer.render_morph(first, second, shares, Motion.neutral(BFM, 1, 25.0))
+
+
+def tuned(renderer: OTAvatarRenderer, seed: int) -> OTAvatarAvatar:
+    numbers = torch.Generator().manual_seed(seed)
+    own = {
+        name: (weight + 0.1 * torch.randn(weight.shape, generator=numbers)).half().float().numpy()
+        for name, weight in renderer.network.generator.named_parameters()
+    }
+    return replace(person(renderer, seed), tuned=own)
+
+
+def test_a_tuned_generator_is_the_persons_own_and_kept_with_them(
+    renderer: OTAvatarRenderer, tmp_path: Path
+) -> None:
+    one = tuned(renderer, 1)
+    shown = next(renderer.render(one, one.motion))
+    assert (shown != next(renderer.render(replace(one, tuned={}), one.motion))).any()
+    assert (shown != next(renderer.render(replace(tuned(renderer, 2), code=one.code), one.motion))).any()
+    np.testing.assert_array_equal(next(renderer.render(one, one.motion)), shown)
+    one.save(tmp_path / "one.safetensors")
+    again = renderer.load_avatar(tmp_path / "one.safetensors")
+    np.testing.assert_array_equal(next(renderer.render(again, again.motion)), shown)
+    name, weight = next(iter(one.tuned.items()))
+    replace(one, tuned={name: weight[..., :1]}).save(tmp_path / "other.safetensors")
+    with pytest.raises(WeightsDamaged, match="enroll the portrait again"):
+        renderer.load_avatar(tmp_path / "other.safetensors")
+
+
+def test_a_long_morph_of_tuned_people_compiles_nothing(
+    renderer: OTAvatarRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every share is another generator; compiling each would take a second a frame."""
+    monkeypatch.setattr(drawing, "OpenVINONetwork", lambda *given: pytest.fail("compiled"))
+    monkeypatch.setattr(module, "openvino_wanted", lambda device: True)
+    first, second = tuned(renderer, 1), tuned(renderer, 2)
+    frames = renderer.render_morph(first, second, np.linspace(1, 0, 200, dtype=np.float32), first.motion)
+    shown = [next(frames) for _ in range(3)]
+    np.testing.assert_array_equal(shown[0], next(renderer.render(first, first.motion)))
+    assert (shown[1] != shown[2]).any()
+    with pytest.raises(BadValue, match="enroll them alike"):
+        next(renderer.render_morph(first, person(renderer, 2), np.array([0.5], np.float32), first.motion))

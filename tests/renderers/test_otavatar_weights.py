@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import safe_open
 from skimage import data
 
 import countenance.renderers.otavatar as package
@@ -44,17 +43,6 @@ def avatar(renderer: OTAvatarRenderer, portrait: Portrait) -> OTAvatarAvatar:
 
 def drawn(renderer: OTAvatarRenderer, avatar: OTAvatarAvatar, portrait: Portrait, **changes: float) -> Image:
     return next(renderer.render(avatar, with_changes(portrait.motion, changes)))
-
-
-def test_the_file_is_small_half_precision_and_has_a_card() -> None:
-    path = FOLDER / "otavatar-lite.safetensors"
-    assert path.stat().st_size < 15 * 2**20
-    with safe_open(path, "pt") as file:
-        kinds = {str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    assert kinds == {"F16"}
-    card = (FOLDER / "otavatar-lite.md").read_text()
-    for part in ("Data", "Training", "Measured", "Limits", "Licence"):
-        assert f"## {part}" in card
 
 
 def test_a_photo_nearly_comes_back(

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors import safe_open
 from skimage import data
 
 import countenance.renderers.pirenderer as package
@@ -34,17 +33,6 @@ def portrait(renderer: PIRendererRenderer) -> Portrait:
 
 def rendered(renderer: PIRendererRenderer, portrait: Portrait, **changes: float) -> Image:
     return next(renderer.render(renderer.enroll(portrait), with_changes(portrait.motion, changes)))
-
-
-def test_the_file_is_small_half_precision_and_has_a_card() -> None:
-    path = FOLDER / "pirenderer-lite.safetensors"
-    assert path.stat().st_size < 15 * 2**20
-    with safe_open(path, "pt") as file:
-        kinds = {str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    assert kinds == {"F16"}
-    card = (FOLDER / "pirenderer-lite.md").read_text()
-    for part in ("Data", "Training", "Measured", "Limits", "Licence"):
-        assert f"## {part}" in card
 
 
 def test_own_motion_nearly_gives_the_source_back(renderer: PIRendererRenderer, portrait: Portrait) -> None:

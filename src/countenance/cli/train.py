@@ -50,8 +50,8 @@ class Train:
     preset: Literal["paper", "lite", "debug"] = "lite"
     """paper: as published. lite: small, for arkit motion. debug: tiny, to try things out."""
     init: Path | None = None
-    """Weights to start a new run from: the .safetensors file of a run of the same network; for otavatar, always, a
-    generator's (eg3d) or an otavatar's, whose sizes it takes."""
+    """Weights to start a new run from: the .safetensors file of a run of the same network; for otavatar,
+    always, and for otavatar-joint, if you like, a generator's (eg3d) or an otavatar's, whose sizes it takes."""
     max_minutes: float | None = None
     """Stop after this time; resume with the same command."""
     steps: int | None = None

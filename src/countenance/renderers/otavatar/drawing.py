@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from countenance.generators.eg3d.config import PLANES
-from countenance.generators.eg3d.generator import EG3D, Picture
+from countenance.generators.eg3d.generator import Picture
 from countenance.generators.eg3d.planes import TriPlanes
 from countenance.renderers.openvino_engine import OpenVINONetwork
 from countenance.renderers.otavatar.network import Animator
 
-_LARGE_PX = (
-    512  # at this size compiling takes 3 s and saves 140 ms a volume, and 1330 ms a super-resolved picture
-)
+# At this size compiling takes 3 s and saves 140 ms a volume, and 1330 ms a super-resolved picture.
+_LARGE_PX = 512
 _VOLUMES_WORTH, _PICTURES_WORTH = 24, 4
 _SMALL_WORTH = 120  # of smaller networks, either
 
@@ -39,13 +38,13 @@ class Drawing:
         Args:
             ws: (1, codes, code_width).
             camera: (1, 25).
-            count: how many pictures there will be.
+            count: how many pictures there will be of this generator.
         """
         generator = self.animator.generator
         rendered = generator.render(self._planes(ws, count), camera)
         features = rendered.features
         if self._enlarging is None and self._worth(count, _PICTURES_WORTH):
-            self._enlarging = OpenVINONetwork(_Enlarging(generator), (features, ws), "bf16")
+            self._enlarging = OpenVINONetwork(generator.superresolution, (features, ws), "bf16")
         if self._enlarging is None:
             return Picture(generator.enlarge(features, ws), rendered)
         return Picture(self._enlarging(features, ws)[0], rendered)
@@ -60,7 +59,7 @@ class Drawing:
     def _fresh(self, ws: Tensor, worth: bool) -> TriPlanes:
         generator = self.animator.generator
         if self._backbone is None and worth:
-            self._backbone = OpenVINONetwork(_Backbone(generator), (ws,), "f32")
+            self._backbone = OpenVINONetwork(generator.backbone.synthesis, (ws,), "f32")
         if self._backbone is None:
             return generator.planes(ws)
         side = self.animator.config.generator.plane_resolution
@@ -69,22 +68,3 @@ class Drawing:
     def _worth(self, count: int, at_large_size: int) -> bool:
         large = self.animator.config.size >= _LARGE_PX
         return self._compiled and count >= (at_large_size if large else _SMALL_WORTH)
-
-
-class _Backbone(nn.Module):
-    def __init__(self, generator: EG3D) -> None:
-        super().__init__()
-        self.network = generator.backbone.synthesis
-
-    def forward(self, ws: Tensor) -> Tensor:
-        planes: Tensor = self.network(ws)
-        return planes
-
-
-class _Enlarging(nn.Module):
-    def __init__(self, generator: EG3D) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, features: Tensor, ws: Tensor) -> Tensor:
-        return self.generator.enlarge(features, ws)

@@ -184,8 +184,8 @@ class JointRecipe:
 def enliven(controller: MotionController, windows: Tensor) -> None:
     """Let motion codes differ from the first step on, about half as much as people do.
 
-    The authors' controller begins near 0, with a generator in which directions mean something already. One that learns
-    from nothing needs to see a motion before it can learn what it means.
+    The authors' controller begins near 0, with a generator in which directions mean something already. Here the
+    generator is to learn what motions mean while the controller, at a small share of the rate, hardly changes.
 
     Args:
         controller: is drawn anew.

@@ -54,7 +54,7 @@ class OTAvatarRecipe:
         loop: iterations, batch, and the optimiser of the generator. A shot of two frames makes two of the batch.
         backbone: of the perceptual losses: "vgg19" (paper) or "efficientnet-lite0".
         start: weights to begin with, see :meth:`starting_from`.
-        from_nothing: train a generator that has learnt nothing, for tests.
+        from_nothing: a generator that has learnt nothing will do, for joint training and tests.
     """
 
     network: AnimatorConfig

@@ -6,7 +6,7 @@ import copy
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import repeat
 from pathlib import Path
 
@@ -227,13 +227,21 @@ class OTAvatarRenderer:
         self._expect(motion)
         if len(motion) not in (1, len(shares)):
             raise BadValue(f"{len(shares)} people can't have {len(motion)} frames; give one frame or as many")
-        people = (identities_between(first, second, float(share)) for share in shares)
+        between = lru_cache(1)(lambda share: identities_between(first, second, share))
+        people = (between(float(share)) for share in shares)
         cameras = np.repeat(motion_cameras(motion), len(shares) // len(motion), 0)
-        return _pictures(self._views(people, motion, cameras))
+        return _pictures(self._views(people, motion, cameras, alike=1))
 
-    def _views(self, people: Iterable[OTAvatarAvatar], motion: Motion, cameras: Floats) -> Iterator[View]:
-        """One person a camera."""
+    def _views(
+        self,
+        people: Iterable[OTAvatarAvatar],
+        motion: Motion,
+        cameras: Floats,
+        alike: int | None = None,
+    ) -> Iterator[View]:
+        """One person a camera; ``alike``: pictures that one generator draws, all of them if None."""
         windows, count = motion.descriptor(), len(cameras)
+        alike = count if alike is None else alike
         for number, person in zip(range(count), people, strict=False):
             window = windows[min(number, len(windows) - 1)].copy()
             with torch.inference_mode():
@@ -241,7 +249,7 @@ class OTAvatarRenderer:
                     identity = torch.from_numpy(person.code)[None].to(self._device)
                     ws = self.network.ws(identity, torch.from_numpy(window)[None].to(self._device))
                     camera = self._corrected(person, cameras[number : number + 1])
-                    image, rendered = self._drawing_of(person).picture(ws, camera, count)
+                    image, rendered = self._drawing_of(person).picture(ws, camera, alike)
                 with stage("compositing"):
                     view = View(_as_bytes(image, person.crop.side), rendered.depth[0, 0].cpu().numpy())
             yield view

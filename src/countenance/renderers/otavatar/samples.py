@@ -67,9 +67,11 @@ class ShotSampler:
         clip = clips[numbers.integers(len(clips))]
         motion = self.dataset.motion(clip)
         frames = numbers.choice(len(motion), 2, p=expression_shares(motion, self.floor))
-        landmarks = self.dataset.landmarks(clip)[frames]
         shown = Pair(
-            self.dataset.frames(clip)[frames], motion.descriptor()[frames], motion.values[frames], landmarks
+            self.dataset.frames(clip)[frames],
+            motion.descriptor()[frames],
+            motion.values[frames],
+            self.dataset.landmarks(clip)[frames],
         )
         mirrored = self.flip and bool(numbers.random() < 0.5)
         if mirrored:
@@ -80,9 +82,7 @@ class ShotSampler:
             np.ascontiguousarray(shown.pictures),
             shown.windows.astype(np.float32),
             motion_cameras(moved),
-            ibug_landmarks(
-                landmarks if shown.landmarks_px is None else shown.landmarks_px, self.dataset.size
-            ),
+            ibug_landmarks(np.asarray(shown.landmarks_px, np.float32), self.dataset.size),
             2 * self._number[clip.name] + mirrored,
         )
 

@@ -33,6 +33,8 @@ def tune(
 ) -> Tuned:
     """Steps of a copy of the generator with the code held still.
 
+    As with the code, a run that diverges begins anew with a lower rate.
+
     Args:
         animator: stays as it is.
         objective: L.
@@ -43,20 +45,42 @@ def tune(
         progress: see :data:`countenance.renderers.otavatar.inversion.Progress`.
 
     Raises:
-        InversionDiverged: the loss is not finite, or worse at the end than at the start.
+        InversionDiverged: at the lowest rate, too.
     """
+    rate = config.tune_rate
+    for _ in range(config.retries + 1):
+        tuned, losses = _tuned(animator, objective, moments, code, config, rate, seed, progress)
+        if tuned is not None:
+            return tuned
+        tried, rate = rate, rate * config.retry_rate
+    raise InversionDiverged(losses[-1], losses[0], tried)
+
+
+def _tuned(
+    animator: Animator,
+    objective: AnimationLoss,
+    moments: Moments,
+    code: Code,
+    config: InversionConfig,
+    rate: float,
+    seed: int,
+    progress: Progress,
+) -> tuple[Tuned | None, list[float]]:
+    """One run and its losses; None where it diverged."""
     own = copy.deepcopy(animator)
     learnt = list(own.generator.requires_grad_().parameters())
     matching = Matching(own, objective, moments, config, torch.Generator().manual_seed(seed))
-    adam = torch.optim.Adam(learnt, config.tune_rate)
+    adam = torch.optim.Adam(learnt, rate)
     losses = list[float]()
     for step in range(config.tune_steps):
         loss, _ = matching.losses(code, own.controller, large=True)
         losses.append(float(loss.detach()))
-        if not losses[-1] < config.most_rise * losses[0] + 1e-9:
-            raise InversionDiverged(losses[-1], losses[0], config.tune_rate)
+        if not losses[-1] <= config.most_rise * losses[0]:  # NaN, too
+            return None, losses
         adam.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         adam.step()
         progress(step + 1, config.tune_steps, losses[-1])
-    return {name: weight.detach() for name, weight in own.generator.named_parameters()}
+    tuned = {name: weight.detach() for name, weight in own.generator.named_parameters()}
+    finite = all(bool(torch.isfinite(weight).all()) for weight in tuned.values())
+    return (tuned if finite else None), losses
