@@ -1,6 +1,6 @@
 """The paper's ablations (OTAvatar, Tables 3 to 5) at our scale: one small, equal budget for each.
 
-countenance prepare CLIPS/train CLIPS/test -o DATASET --size 128 --crop-scale 1.2
+countenance prepare CLIPS/train -o DATASET --size 128
 countenance train otavatar-joint --data DATASET -o RUN
 python benchmarks/decoupling.py DATASET --start RUN/weights.safetensors -o FOLDER [--markdown FILE]
 

@@ -144,7 +144,7 @@ def measure(
     """Draw a person from all sides, and see how well the views fit each other."""
     cameras = motion_cameras(level_motion(avatar.motion))
     views = list(renderer.render_with_depth(avatar, avatar.motion, cameras))
-    cameras = renderer._corrected(avatar, cameras).cpu().numpy()  # the very same that it draws with
+    cameras = renderer.corrected_cameras(avatar, cameras).cpu().numpy()
     found = [tracker.faces(view.picture) for view in views]
     seen = np.array([bool(faces) for faces in found])
     errors, flat = np.full((2, len(views), VERTEX_COUNT), np.nan)

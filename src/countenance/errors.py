@@ -44,6 +44,10 @@ class MediaDamaged(UserWarning):
     """A warning: part of a file could not be read, and the rest is used."""
 
 
+class PoorPhoto(UserWarning):
+    """A warning: a photo shows too little of the head for a good result, which is made all the same."""
+
+
 class LossLeftOut(UserWarning):
     """A warning: a network of a loss is not on this machine, and the loss does without."""
 

@@ -18,7 +18,7 @@ from countenance.generators.eg3d.decoder import Decoder
 from countenance.generators.eg3d.generator import EG3D
 from countenance.generators.eg3d.official import load, load_official, load_state, save
 from countenance.generators.eg3d.planes import COORDINATES, TriPlanes
-from countenance.generators.eg3d.rays import camera_rays
+from countenance.generators.eg3d.rays import camera_rays, distortion, march, mean_depth
 from countenance.generators.eg3d.rendering import Randomness
 
 
@@ -124,6 +124,29 @@ def test_a_wall_is_seen_where_it_is(white_back: bool) -> None:
     assert float(rendered.depth[0, 0, 4, 4]) == pytest.approx(2.6, abs=0.03)
     assert float(rendered.weight_sum[0, 0, 4, 0]) == pytest.approx(0, abs=1e-3)
     assert float(rendered.colours[0, 0, 4, 0]) == pytest.approx(1 if white_back else -1, abs=1e-2)
+
+
+def test_distortion_is_the_double_sum_and_least_for_one_thin_surface() -> None:
+    torch.manual_seed(0)
+    depths = 2.3 + torch.rand(2, 5, 9, dtype=torch.float64).sort(-1).values
+    weights = torch.rand(2, 5, 8, dtype=torch.float64)
+    middles, lengths = (depths[..., 1:] + depths[..., :-1]) / 2, depths.diff(dim=-1)
+    apart = (middles[..., None] - middles[..., None, :]).abs()
+    double = torch.einsum("...i,...j,...ij", weights, weights, apart) + (weights**2 * lengths).sum(-1) / 3
+    torch.testing.assert_close(distortion(weights, depths), double)
+    surface = F.one_hot(lengths.argmin(-1), 8).double()
+    torch.testing.assert_close(distortion(surface, depths), lengths.amin(-1) / 3)
+
+
+def test_depth_of_nothing_has_a_gradient() -> None:
+    depths = torch.linspace(2, 3, 5).expand(2, 5)
+    densities = torch.stack([torch.full((5,), -200.0), torch.full((5,), 20.0)]).requires_grad_()
+    depth = mean_depth(march(densities, depths), depths)
+    assert depth[0] == math.inf
+    assert 2 < depth[1] < 2.25
+    depth.clamp(2, 3).sum().backward()
+    assert densities.grad is not None
+    assert torch.isfinite(densities.grad).all()
 
 
 def test_rays_go_through_the_centres_of_pixels() -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from countenance.errors import (
     LossLeftOut,
     MotionSpaceMismatch,
     NoFaceFound,
+    PoorPhoto,
     WeightsDamaged,
     WeightsMissing,
 )
@@ -254,6 +256,16 @@ def test_what_cannot_be_enrolled_or_driven(
         renderer.enroll(replace(portrait, landmarks_px=portrait.landmarks_px[:5]))
 
 
+def test_photos_that_show_little_are_enrolled_with_a_warning(portrait: Portrait) -> None:
+    renderer = tiny_renderer()  # draws 64 px
+    with pytest.warns(PoorPhoto, match="turned by 46 degrees"):
+        renderer.enroll(replace(portrait, motion=portrait.motion.set(yaw=0.8)))
+    small = cv2.resize(data.astronaut(), (64, 64), interpolation=cv2.INTER_AREA)
+    tiny = portrait_from_image(small, tracker_for("arkit"))
+    with pytest.warns(PoorPhoto, match=f"{tiny.crop.side} px a side.*take a photo with 24 or more"):
+        assert np.isfinite(renderer.enroll(tiny).code).all()
+
+
 def test_gradients_through_parts_of_the_rays_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
     animator = tiny_animator()
     monkeypatch.setattr(network, "_RAYS_KEPT", 0)
@@ -263,10 +275,10 @@ def test_gradients_through_parts_of_the_rays_are_those_of_all(monkeypatch: pytes
         ws = animator.mean_code.repeat(2, 6, 1).requires_grad_()
         planes = animator.generator.planes(ws)
         if parts:
-            features, depth = animator.seen(planes, camera)
+            seen = animator.seen(planes, camera)
         else:
-            features, depth, _ = animator.generator.render(planes, camera)
-        (features.square().sum() + depth.sum()).backward()
+            seen = animator.generator.render(planes, camera)
+        (seen.features.square().sum() + seen.depth.sum() + seen.distortion.sum()).backward()
         gradients.append(ws.grad)
     assert gradients[0] is not None
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-4)

@@ -17,6 +17,7 @@ from countenance.data.dataset import Dataset
 from countenance.errors import BadValue, MotionSpaceMismatch, WeightsDamaged
 from countenance.generators.eg3d import official as eg3d
 from countenance.generators.eg3d.generator import EG3D
+from countenance.motion.files import save_motion
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
 from countenance.renderers.otavatar.config import debug as sizes
@@ -25,7 +26,7 @@ from countenance.renderers.otavatar.inversion import Code, IdentitySteps, Matchi
 from countenance.renderers.otavatar.network import Animator
 from countenance.renderers.otavatar.recipe import OTAvatarRecipe, debug, lite, paper
 from countenance.renderers.otavatar.renderer import from_file
-from countenance.renderers.otavatar.samples import ShotSampler, as_batch, expression_shares, moments_of
+from countenance.renderers.otavatar.samples import ShotSampler, as_batch, frame_shares, moments_of
 from countenance.training.checkpoint import LAST
 from countenance.training.loop import Outcome, train
 from countenance.weights.weight_files import save_weights
@@ -222,10 +223,26 @@ def test_what_cannot_be_trained(data: Path) -> None:
         paper().build(Dataset(data))
 
 
+def test_turned_heads_are_drawn_more_often(tmp_path: Path) -> None:
+    folder = write_dataset(tmp_path / "dataset")
+    turning = Motion.neutral(ARKIT, 9, 25.0).set(jawOpen=0.2, yaw=np.linspace(0, 1, 9))
+    save_motion(folder / "motion" / "a_02.npz", turning)
+    yaw = ARKIT.index("yaw")
+
+    def yaws(turned: float) -> list[float]:
+        sampler = ShotSampler(Dataset(folder), 0, 0.001, turned=turned)
+        return [float(number) for i in range(60) for number in sampler[i].windows[:, yaw, 13]]
+
+    even, rather, almost_only = (yaws(turned) for turned in (0.0, 3.0, 1e6))
+    assert np.mean(even) < np.mean(rather) < np.mean(almost_only)
+    assert 0.0 in almost_only  # b never turns, and is shown as often as a
+
+
 def test_shots_prefer_expression_and_come_in_the_order_of_the_batch(data: Path) -> None:
     motion = Motion.neutral(ARKIT, 4, 25.0).set(jawOpen=[0, 0.1, 0.3, 0], yaw=[1, 0, 0, 0])
-    np.testing.assert_allclose(expression_shares(motion, 0.0), [0, 0.25, 0.75, 0], atol=1e-6)
-    assert expression_shares(motion, 0.1)[0] == pytest.approx(0.125)
+    np.testing.assert_allclose(frame_shares(motion, 0.0), [0, 0.25, 0.75, 0], atol=1e-6)
+    assert frame_shares(motion, 0.1)[0] == pytest.approx(0.125)
+    np.testing.assert_allclose(frame_shares(motion, 0.1, turned=7.0), np.array([8, 2, 4, 1]) / 15, atol=1e-6)
     sampler = ShotSampler(Dataset(data), 0, 0.001)
     shots = [sampler[0], sampler[7]]
     np.testing.assert_array_equal(sampler[7].pictures, shots[1].pictures)

@@ -11,7 +11,7 @@ from countenance.generators.eg3d.config import PLANES, EG3DConfig
 from countenance.generators.eg3d.decoder import Decoder
 from countenance.generators.eg3d.planes import TriPlanes
 from countenance.generators.eg3d.rays import camera_rays
-from countenance.generators.eg3d.rendering import RAYS_AT_A_TIME, Randomness, render_rays
+from countenance.generators.eg3d.rendering import RAYS_AT_A_TIME, Randomness, RenderedRays, render_rays
 from countenance.generators.eg3d.superresolution import COLOURS, SuperResolution
 from countenance.generators.stylegan2.layers import NoiseMode
 from countenance.generators.stylegan2.synthesis import Generator
@@ -24,11 +24,20 @@ class Rendered(NamedTuple):
         features: (B, C, r, r), about [-1, 1]; the first three are colours.
         depth: (B, 1, r, r), distance along the ray.
         weight_sum: (B, 1, r, r), 1 where nothing shines through.
+        distortion: (B, 1, r, r), in the units of depth, 0 where a ray meets one thin surface.
     """
 
     features: Tensor
     depth: Tensor
     weight_sum: Tensor
+    distortion: Tensor
+
+    @classmethod
+    def of(cls, rays: RenderedRays, side: int) -> Rendered:
+        """Rays of square pictures, row by row."""
+        square = (len(rays.features), -1, side, side)
+        features = rays.features.transpose(1, 2).reshape(square)
+        return cls(features, *(each.reshape(square) for each in rays[1:]))
 
     @property
     def colours(self) -> Tensor:
@@ -106,9 +115,7 @@ class EG3D(nn.Module):
         side = self.config.neural_rendering_resolution if resolution is None else resolution
         origins, directions = camera_rays(camera, side)
         rays = render_rays(planes, self.decoder, origins, directions, self.config, randomness, rays_at_a_time)
-        square = (len(camera), -1, side, side)
-        features = rays.features.transpose(1, 2).reshape(square)
-        return Rendered(features, rays.depth.reshape(square), rays.weight_sum.reshape(square))
+        return Rendered.of(rays, side)
 
     def enlarge(
         self,

@@ -125,8 +125,32 @@ def march(densities: Tensor, depths: Tensor) -> Marched:
 
 def mean_depth(marched: Marched, depths: Tensor) -> Tensor:
     """(...) mean depth of what is seen at depths (..., N); infinite where there is nothing, to be clamped."""
-    depth = (marched.shares * depths).sum(-1) / marched.weights.sum(-1)
-    return depth.nan_to_num(torch.inf)
+    total = marched.weights.sum(-1)
+    something = total > 0
+    depth = (marched.shares * depths).sum(-1) / torch.where(
+        something, total, 1
+    )  # no 0 / 0, whose gradient is NaN
+    return torch.where(something, depth, torch.inf)
+
+
+def distortion(weights: Tensor, depths: Tensor) -> Tensor:
+    """How far apart that is which a ray sees: 0 for one thin surface (Barron et al., Mip-NeRF 360, Eq. 15).
+
+    sum_ij w_i w_j |m_i - m_j| + sum_i w_i^2 l_i / 3, with middles m and lengths l of the intervals. As depths rise,
+    the double sum is one of running sums.
+
+    Args:
+        weights: (..., N - 1).
+        depths: (..., N), rising; the result has their units.
+
+    Returns:
+        (...).
+    """
+    middles = (depths[..., 1:] + depths[..., :-1]) / 2 - depths[..., :1]  # small numbers, for the sums' sake
+    before = weights.cumsum(-1) - weights
+    moments = (weights * middles).cumsum(-1) - weights * middles
+    apart = 2 * (weights * (middles * before - moments)).sum(-1)
+    return apart + (weights**2 * depths.diff(dim=-1)).sum(-1) / 3
 
 
 def importance_depths(depths: Tensor, weights: Tensor, count: int, u: Tensor | None) -> Tensor:

@@ -13,6 +13,7 @@ from countenance.generators.eg3d.planes import TriPlanes
 from countenance.generators.eg3d.rays import (
     Marched,
     box_limits_of_all,
+    distortion,
     importance_depths,
     march,
     mean_depth,
@@ -95,11 +96,13 @@ class RenderedRays(NamedTuple):
         features: (B, R, C), about [-1, 1]; the first three are colours.
         depth: (B, R), distance along the ray.
         weight_sum: (B, R), 1 where nothing shines through.
+        distortion: (B, R), see :func:`~countenance.generators.eg3d.rays.distortion`.
     """
 
     features: Tensor
     depth: Tensor
     weight_sum: Tensor
+    distortion: Tensor
 
 
 def render_rays(
@@ -125,7 +128,7 @@ def render_rays(
     randomness = Randomness() if randomness is None else randomness
     starts, ends = depth_limits(origins, directions, options)
     step = max(1, rays_at_a_time // len(origins))
-    features, depths, sums, nearest, farthest = [], [], [], [], []
+    features, depths, sums, distortions, nearest, farthest = [], [], [], [], [], []
     for first in range(0, origins.shape[1], step):
         some = slice(first, first + step)
         rays = follow(
@@ -139,11 +142,12 @@ def render_rays(
         features.append(rays.features)
         depths.append(rays.depth)
         sums.append(rays.weight_sum)
+        distortions.append(distortion(rays.final.weights, rays.depths))
         nearest.append(rays.depths[..., 0].min())
         farthest.append(rays.depths[..., -1].max())
     # QUIRK: the range is that of the whole batch.
     depth = torch.cat(depths, 1).clamp(torch.stack(nearest).min(), torch.stack(farthest).max())
-    return RenderedRays(torch.cat(features, 1), depth, torch.cat(sums, 1))
+    return RenderedRays(torch.cat(features, 1), depth, torch.cat(sums, 1), torch.cat(distortions, 1))
 
 
 def follow(

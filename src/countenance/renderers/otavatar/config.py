@@ -149,6 +149,8 @@ class LossConfig:
     """Factor inside the total variation loss."""
     relief: float = 0.0
     """Of the distance from the mean face's surface, in ``arkit``; not the authors', see :mod:`.relief`."""
+    distortion: float = 0.0
+    """Of how far apart that is which a ray sees, Mip-NeRF 360's; not the authors', whose generator knows surfaces."""
     controller_l1: float = 0.0
     """Of the sum of the magnitudes of Theta_c, in training. The paper gives no weight, the released code has none."""
 
@@ -280,6 +282,8 @@ class TrainingConfig:
     """The generator has a moving average too, which the inner loop draws with."""
     expression_floor: float = 0.001
     """Frames are drawn with this plus the L1 norm of their 64 expression coefficients as weight, with replacement."""
+    turned: float = 0.0
+    """Not the authors': frames and clips are drawn so often more, for each squared radian of yaw."""
     losses: LossConfig = field(default_factory=LossConfig)
     """Terms and weights."""
     rendering: RenderingConfig = field(default_factory=RenderingConfig)

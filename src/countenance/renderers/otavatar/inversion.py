@@ -103,7 +103,7 @@ class Matching:
         found = [self.objective.terms(drawn.small, self._target(large=False)), drawn.looked]
         if drawn.large is not None:
             found.append(self.objective.terms(drawn.large, self._target(large=True)))
-        return summed([*found, self._relief(drawn, cameras)])
+        return summed([*found, self._shape(drawn, cameras)])
 
     def losses(
         self, code: Code, controller: MotionController, *, large: bool, look: Look | None = None
@@ -112,14 +112,18 @@ class Matching:
         ws, cameras = self.codes(code, controller)
         drawn = self.animator(ws, cameras, self.randomness(), enlarge=large, look=look)
         small = _total(self.objective.terms(drawn.small, self._target(large=False)).values())
-        rest = [*drawn.looked.values(), *self._relief(drawn, cameras).values()]
+        rest = [*drawn.looked.values(), *self._shape(drawn, cameras).values()]
         if drawn.large is not None:
             rest += self.objective.terms(drawn.large, self._target(large=True)).values()
         return small + _total(rest), small
 
-    def _relief(self, drawn: Drawn, cameras: Tensor) -> dict[str, Tensor]:
-        weight = self.objective.config.relief
-        return {"relief": weight * relief_loss(drawn.depth, cameras)} if weight else {}
+    def _shape(self, drawn: Drawn, cameras: Tensor) -> dict[str, Tensor]:
+        config, terms = self.objective.config, dict[str, Tensor]()
+        if config.relief:
+            terms["relief"] = config.relief * relief_loss(drawn.depth, cameras)
+        if config.distortion:
+            terms["distortion"] = config.distortion * drawn.distortion.mean()
+        return terms
 
     def _target(self, *, large: bool) -> Wanted:
         if large not in self._wanted:

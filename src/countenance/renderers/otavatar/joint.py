@@ -141,8 +141,10 @@ class JointRecipe:
         return self._shots(dataset)
 
     def _shots(self, dataset: Dataset) -> ShotSampler:
-        floor = self.algorithm.training.expression_floor
-        return ShotSampler(dataset, self.loop.seed, floor, flip=self.loop.augmentation.flip)
+        settings, flip = self.algorithm.training, self.loop.augmentation.flip
+        return ShotSampler(
+            dataset, self.loop.seed, settings.expression_floor, turned=settings.turned, flip=flip
+        )
 
     def batch(self, items: list[Shot]) -> Batch:
         """The first frame of each shot: as many people as pictures."""

@@ -14,10 +14,10 @@ from torch.utils.checkpoint import checkpoint
 
 from countenance.generators.eg3d.config import EG3DConfig
 from countenance.generators.eg3d.density_losses import Density
-from countenance.generators.eg3d.generator import EG3D
+from countenance.generators.eg3d.generator import EG3D, Rendered
 from countenance.generators.eg3d.planes import TriPlanes
 from countenance.generators.eg3d.rays import camera_rays
-from countenance.generators.eg3d.rendering import RAYS_AT_A_TIME, Randomness, render_rays
+from countenance.generators.eg3d.rendering import RAYS_AT_A_TIME, Randomness, RenderedRays, render_rays
 from countenance.generators.eg3d.superresolution import COLOURS
 from countenance.renderers.otavatar.config import AnimatorConfig, ControllerConfig
 from countenance.renderers.otavatar.controller import MotionController, combined
@@ -36,12 +36,14 @@ class Drawn(NamedTuple):
         small: (B, 3, r, r) as the rays give it, about [-1, 1].
         large: (B, 3, S, S) super-resolved, about [-1, 1]; None if nobody asked for it.
         depth: (B, 1, r, r), distances along the rays.
+        distortion: (B, 1, r, r), how far apart that is which a ray sees, likewise.
         looked: see :data:`Look`.
     """
 
     small: Tensor
     large: Tensor | None
     depth: Tensor
+    distortion: Tensor
     looked: dict[str, Tensor]
 
 
@@ -75,10 +77,8 @@ class Animator(nn.Module):
         """
         return combined(identity, self.controller(windows))
 
-    def seen(
-        self, planes: TriPlanes, camera: Tensor, randomness: Randomness | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """What the rays of cameras (B, 25) see of B volumes: features (B, C, r, r), the first three colours, and depth.
+    def seen(self, planes: TriPlanes, camera: Tensor, randomness: Randomness | None = None) -> Rendered:
+        """What the rays of cameras (B, 25) see of B volumes.
 
         With gradients, many rays go through again on the way back, a part at a time; so memory does not grow with them.
         """
@@ -86,8 +86,7 @@ class Animator(nn.Module):
         some = len(camera) * side * side <= _RAYS_KEPT
         if some or not torch.is_grad_enabled():
             at_a_time = _RAYS_KEPT if some and torch.is_grad_enabled() else RAYS_AT_A_TIME
-            rendered = self.generator.render(planes, camera, randomness=randomness, rays_at_a_time=at_a_time)
-            return rendered.features, rendered.depth
+            return self.generator.render(planes, camera, randomness=randomness, rays_at_a_time=at_a_time)
         randomness = Randomness() if randomness is None else randomness
         origins, directions = camera_rays(camera, side)
         step = max(1, RAYS_AT_A_TIME // len(camera))
@@ -103,9 +102,7 @@ class Animator(nn.Module):
             )
             for first in range(0, side * side, step)
         ]
-        features, depth = (torch.cat(part, 1) for part in zip(*parts, strict=True))
-        square = (len(camera), -1, side, side)
-        return features.transpose(1, 2).reshape(square), depth.reshape(square)
+        return Rendered.of(RenderedRays(*(torch.cat(part, 1) for part in zip(*parts, strict=True))), side)
 
     def forward(
         self,
@@ -125,11 +122,11 @@ class Animator(nn.Module):
             nothing = (ws.sum() * math.nan).expand(len(ws), COLOURS, 1, 1)
             sides = (self.config.generator.neural_rendering_resolution, self.config.size)
             empty = [nothing.expand(-1, -1, side, side) for side in sides]
-            return Drawn(empty[0], empty[1] if enlarge else None, empty[0][:, :1], {})
-        features, depth = self.seen(planes, camera, randomness)
-        large = self.generator.enlarge(features, ws) if enlarge else None
+            return Drawn(empty[0], empty[1] if enlarge else None, empty[0][:, :1], empty[0][:, :1], {})
+        seen = self.seen(planes, camera, randomness)
+        large = self.generator.enlarge(seen.features, ws) if enlarge else None
         looked = {} if look is None else look(lambda points: self.generator.at(planes, points)[0])
-        return Drawn(features[:, :COLOURS], large, depth, looked)
+        return Drawn(seen.colours, large, seen.depth, seen.distortion, looked)
 
     def _finite(self, planes: TriPlanes, camera: Tensor) -> bool:
         parts = (planes.table, camera, *self.generator.decoder.parameters())
@@ -137,10 +134,9 @@ class Animator(nn.Module):
 
     def _seen(
         self, planes: TriPlanes, origins: Tensor, directions: Tensor, randomness: Randomness
-    ) -> tuple[Tensor, Tensor]:
+    ) -> RenderedRays:
         options = self.config.generator
-        rays = render_rays(planes, self.generator.decoder, origins, directions, options, randomness)
-        return rays.features, rays.depth
+        return render_rays(planes, self.generator.decoder, origins, directions, options, randomness)
 
 
 def animator_config(file: WeightFile, path: Path) -> AnimatorConfig:

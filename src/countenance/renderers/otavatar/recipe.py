@@ -29,6 +29,7 @@ from countenance.renderers.otavatar.config import (
     ControllerConfig,
     InversionConfig,
     LossConfig,
+    OptimiserConfig,
     RenderingConfig,
     TrainingConfig,
     controller_for,
@@ -153,7 +154,9 @@ class OTAvatarRecipe:
     def sampler(self, dataset: Dataset) -> ShotSampler:
         """Shots of the dataset, with their landmarks."""
         dataset.load_all()
-        return ShotSampler(dataset, self.loop.seed, self.training.expression_floor)
+        return ShotSampler(
+            dataset, self.loop.seed, self.training.expression_floor, turned=self.training.turned
+        )
 
     def batch(self, items: list[Shot]) -> Batch:
         """Shots as they are."""
@@ -210,14 +213,22 @@ def paper() -> OTAvatarRecipe:
 def lite() -> OTAvatarRecipe:
     """For ``arkit`` motion and small generators: fewer steps, half the controller, which does not see the pose."""
     losses = replace(
-        sizes.paper().losses, style=0.0, local=30.0, pixel=20.0, relief=20.0, large_scales=(0, 1)
+        sizes.paper().losses,
+        style=0.0,
+        local=30.0,
+        pixel=20.0,
+        relief=20.0,
+        distortion=200.0,
+        large_scales=(0, 1),
     )
     training = replace(
         sizes.paper(),
         identity_steps=30,
         controller_steps=5,
         large_steps=3,
-        controller_optimiser=replace(sizes.paper().controller_optimiser, learning_rate=1e-3),
+        turned=30.0,
+        inversion=replace(sizes.paper().inversion, identity=OptimiserConfig(0.1, clip=1.0)),
+        controller_optimiser=replace(sizes.paper().controller_optimiser, learning_rate=3e-4),
         losses=replace(losses, density_points=500),
     )
     like = ControllerConfig(coefficients=52, width=128, one_layer=False)
@@ -225,7 +236,7 @@ def lite() -> OTAvatarRecipe:
     loop = LoopConfig(
         steps=400,
         batch_size=8,
-        learning_rate=generation.learning_rate,
+        learning_rate=1e-3,
         betas=generation.betas,
         clip=generation.clip,
         ema_decay=0.0,
@@ -248,6 +259,7 @@ def debug() -> OTAvatarRecipe:
         local_eyes=True,
         controller_l1=1e-5,
         relief=1.0,
+        distortion=1.0,
     )
     training = TrainingConfig(
         identity_steps=3,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from countenance.arrays import Floats, Image
-from countenance.errors import BadValue, MotionSpaceMismatch, WeightsDamaged, WeightsMissing
+from countenance.errors import BadValue, MotionSpaceMismatch, PoorPhoto, WeightsDamaged, WeightsMissing
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
 from countenance.renderers.openvino_engine import openvino_wanted
@@ -48,6 +49,8 @@ _WHERE = (
     "countenance convert FILE.pt -o {path} --from otavatar; or give a file of your own: --model FILE.safetensors"
 )
 _SHIPPED = Path(__file__).with_name("otavatar-lite.safetensors")
+_LEAST_SHARE = 3 / 8  # of the drawn picture's side, that a face's square should have in the photo
+_FRONTAL_DEG = 30.0
 _OURS = "an OTAvatar of your own training: a head in 3D from one photo, seen from any side"
 
 
@@ -112,11 +115,14 @@ class OTAvatarRenderer:
     def enroll(self, portrait: Portrait) -> OTAvatarAvatar:
         """Find the portrait's identity code (Eq. 9): an optimisation, minutes long at the published size.
 
+        A face of few pixels or a turned head is enrolled all the same, with a warning (:class:`PoorPhoto`).
+
         Raises:
             MotionSpaceMismatch: the portrait was tracked in another space.
             InversionDiverged: no code was found.
         """
         self._expect(portrait.motion)
+        self._judge(portrait)
         side = self.config.size
         picture = torch.from_numpy(portrait.crop.cut(portrait.image, side)).permute(2, 0, 1)[None]
         own = portrait.motion[0]
@@ -134,6 +140,16 @@ class OTAvatarRenderer:
         return OTAvatarAvatar(
             code, correction, self.fingerprint, portrait.square, own, portrait.crop, own_weights
         )
+
+    def _judge(self, portrait: Portrait) -> None:
+        side, least = portrait.crop.side, round(self.config.size * _LEAST_SHARE)
+        turn = abs(float(np.degrees(portrait.motion["yaw"][0])))
+        if side < least:
+            small = f"the face's square has {side} px a side, and the head will be blurred"
+            warnings.warn(PoorPhoto(f"{small}; take a photo with {least} or more"), stacklevel=3)
+        if turn > _FRONTAL_DEG:
+            turned = f"the head is turned by {turn:.0f} degrees, and its far side will be a guess"
+            warnings.warn(PoorPhoto(f"{turned}; take a photo from the front"), stacklevel=3)
 
     def _learnt(self, moments: Moments) -> tuple[Code, Tuned]:
         """The code, and what was tuned of the generator."""
@@ -248,7 +264,7 @@ class OTAvatarRenderer:
                 with stage("network"):
                     identity = torch.from_numpy(person.code)[None].to(self._device)
                     ws = self.network.ws(identity, torch.from_numpy(window)[None].to(self._device))
-                    camera = self._corrected(person, cameras[number : number + 1])
+                    camera = self.corrected_cameras(person, cameras[number : number + 1])
                     image, rendered = self._drawing_of(person).picture(ws, camera, alike)
                 with stage("compositing"):
                     view = View(_as_bytes(image, person.crop.side), rendered.depth[0, 0].cpu().numpy())
@@ -267,7 +283,8 @@ class OTAvatarRenderer:
             self._own = person.tuned, Drawing(animator, compiled=openvino_wanted(self._device))
         return self._own[1]
 
-    def _corrected(self, avatar: OTAvatarAvatar, cameras: Floats) -> Tensor:
+    def corrected_cameras(self, avatar: OTAvatarAvatar, cameras: Floats) -> Tensor:
+        """Cameras (N, 25) as pictures are drawn with them: with what the inversion found, if it corrects them."""
         given = torch.from_numpy(cameras).to(self._device)
         if self.inversion.camera is None:
             return given

@@ -38,22 +38,29 @@ class ShotSampler:
     """Shot number i of an endless sequence; each depends on ``seed`` and i alone.
 
     An identity is drawn first, then one of its clips; then two frames with replacement, with the strength of their
-    expression as weight, as in the authors' code.
+    expression as weight, as in the authors' code. Turned heads may count more, as EG3D's authors balanced their faces.
 
     Args:
         dataset: the clips, with landmarks.
         seed: of the sequence.
         floor: added to every weight.
+        turned: so much more a frame counts for each squared radian of yaw, and a clip for the mean of it.
         flip: mirror half of the shots, ``arkit`` only.
     """
 
-    def __init__(self, dataset: Dataset, seed: int, floor: float, *, flip: bool = False) -> None:
-        self.dataset, self.seed, self.floor, self.flip = dataset, seed, floor, flip
+    def __init__(
+        self, dataset: Dataset, seed: int, floor: float, *, turned: float = 0.0, flip: bool = False
+    ) -> None:
+        self.dataset, self.seed, self.floor, self.turned, self.flip = dataset, seed, floor, turned, flip
         self._number = {clip.name: number for number, clip in enumerate(dataset.clips)}
         self._clips: dict[str, list[Clip]] = {}
         for clip in dataset.clips:
             self._clips.setdefault(clip.identity, []).append(clip)
         self._identities = sorted(self._clips)
+        self._clip_shares = {
+            identity: _shares(np.array([turn_weights(dataset.motion(clip), turned).mean() for clip in clips]))
+            for identity, clips in self._clips.items()
+        }
 
     @property
     def looks(self) -> int:
@@ -63,10 +70,12 @@ class ShotSampler:
     def __getitem__(self, index: int) -> Shot:
         """Shot number ``index`` >= 0."""
         numbers = np.random.Generator(np.random.Philox(key=[self.seed, index]))
-        clips = self._clips[self._identities[numbers.integers(len(self._identities))]]
-        clip = clips[numbers.integers(len(clips))]
+        identity = self._identities[numbers.integers(len(self._identities))]
+        clip = self._clips[identity][
+            numbers.choice(len(self._clips[identity]), p=self._clip_shares[identity])
+        ]
         motion = self.dataset.motion(clip)
-        frames = numbers.choice(len(motion), 2, p=expression_shares(motion, self.floor))
+        frames = numbers.choice(len(motion), 2, p=frame_shares(motion, self.floor, self.turned))
         shown = Pair(
             self.dataset.frames(clip)[frames],
             motion.descriptor()[frames],
@@ -87,12 +96,20 @@ class ShotSampler:
         )
 
 
-def expression_shares(motion: Motion, floor: float) -> Doubles:
-    """(T,), how often a frame is drawn: ``floor`` plus the L1 norm of its expression, made to sum to 1."""
+def frame_shares(motion: Motion, floor: float, turned: float = 0.0) -> Doubles:
+    """(T,), how often a frame is drawn: ``floor`` plus the L1 norm of its expression, times :func:`turn_weights`."""
     expression = motion.values[:, motion.space.region_indices("expression")].astype(np.float64)
-    weights = floor + np.abs(expression).sum(1)
-    shares: Doubles = weights / weights.sum()
-    return shares
+    return _shares((floor + np.abs(expression).sum(1)) * turn_weights(motion, turned))
+
+
+def turn_weights(motion: Motion, turned: float) -> Doubles:
+    """(T,), 1 for a head that looks forward, and ``turned`` more for each squared radian of yaw."""
+    return np.asarray(1 + turned * motion["yaw"].astype(np.float64) ** 2, np.float64)
+
+
+def _shares(weights: Doubles) -> Doubles:
+    """Made to sum to 1."""
+    return np.asarray(weights / weights.sum(), np.float64)
 
 
 def as_batch(shots: list[Shot]) -> Batch:
