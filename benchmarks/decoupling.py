@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ METRICS = (
     "identity_cosine_dlib",
     "expression_error_arkit",
     "pose_error_deg",
-    "landmark_distance_percent",
+    "opening_correlation",
     "frechet_lite0",
 )
 Change = Callable[[OTAvatarRecipe], OTAvatarRecipe]
@@ -120,16 +121,16 @@ def trained(name: str, made: Recipe, dataset: Path, folder: Path) -> Path:
     return weights
 
 
-def table(report: dict[str, Any]) -> list[str]:
-    """One row a variant."""
+def table(report: dict[str, Any], names: Iterable[str]) -> list[str]:
+    """One row a variant, in the order of names."""
     shown = [name for name in METRICS if name in report["metrics"]]
     titles = [report["metrics"][name] for name in shown]
     arrows = ["↑" if told["best"] == "high" else "↓" for told in titles]
     heads = [f"{told['title']} {arrow}" for told, arrow in zip(titles, arrows, strict=True)]
     lines = ["| | " + " | ".join(heads) + " |", "| --- " * (len(heads) + 1) + "|"]
-    for label, found in report["models"].items():
-        cells = [number(found["summary"][name]["mean"]) for name in shown]
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    for variant in names:
+        summary = report["models"][_label(variant)]["summary"]
+        lines.append(f"| {variant} | " + " | ".join(number(summary[name]["mean"]) for name in shown) + " |")
     return lines
 
 
@@ -153,7 +154,12 @@ def main() -> None:
         sys.exit(f"no .mp4 clips in {args.clips}; name a folder with --clips")
     if args.markdown:
         section_of(args.markdown, SECTION)  # an hour later is too late to find that it is missing
-    settings = {"dataset": str(args.dataset.resolve()), "iterations": args.iterations, "steps": args.steps}
+    settings = {
+        "dataset": str(args.dataset.resolve()),
+        "start": sha256(args.start.read_bytes()).hexdigest(),
+        "iterations": args.iterations,
+        "steps": args.steps,
+    }
     only_these(args.output, settings)
     start, generator = args.output / "start.safetensors", args.output / "generator.safetensors"
     if not start.is_file():
@@ -172,7 +178,7 @@ def main() -> None:
             f"Controllers: {args.steps} joint steps of a new controller on its generator. {people} people, one seed. "
             f"`cross-identity`, {len(report['protocol']['cases'])} cases of {args.frames} frames.",
             "",
-            *table(report),
+            *table(report, weights),
         ]
     )
     print(text)

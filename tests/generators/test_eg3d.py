@@ -126,7 +126,7 @@ def test_a_wall_is_seen_where_it_is(white_back: bool) -> None:
     assert float(rendered.colours[0, 0, 4, 0]) == pytest.approx(1 if white_back else -1, abs=1e-2)
 
 
-def test_distortion_is_the_double_sum_and_least_for_one_thin_surface() -> None:
+def test_distortion_is_the_double_sum() -> None:
     torch.manual_seed(0)
     depths = 2.3 + torch.rand(2, 5, 9, dtype=torch.float64).sort(-1).values
     weights = torch.rand(2, 5, 8, dtype=torch.float64)

@@ -15,6 +15,7 @@ import torch
 from skimage import data
 
 import countenance as cn
+from countenance.cli.avatars import enrolled
 from countenance.errors import (
     BadValue,
     InversionDiverged,
@@ -256,14 +257,18 @@ def test_what_cannot_be_enrolled_or_driven(
         renderer.enroll(replace(portrait, landmarks_px=portrait.landmarks_px[:5]))
 
 
-def test_photos_that_show_little_are_enrolled_with_a_warning(portrait: Portrait) -> None:
+def test_photos_that_show_little_are_told(portrait: Portrait) -> None:
     renderer = tiny_renderer()  # draws 64 px
-    with pytest.warns(PoorPhoto, match="turned by 46 degrees"):
-        renderer.enroll(replace(portrait, motion=portrait.motion.set(yaw=0.8)))
+    assert not renderer.shortcomings(portrait)
+    (turned,) = renderer.shortcomings(replace(portrait, motion=portrait.motion.set(yaw=-0.8)))
+    assert "turned by 46 degrees" in turned
     small = cv2.resize(data.astronaut(), (64, 64), interpolation=cv2.INTER_AREA)
     tiny = portrait_from_image(small, tracker_for("arkit"))
-    with pytest.warns(PoorPhoto, match=f"{tiny.crop.side} px a side.*take a photo with 24 or more"):
-        assert np.isfinite(renderer.enroll(tiny).code).all()
+    (told,) = renderer.shortcomings(tiny)
+    assert f"{tiny.crop.side} px wide" in told
+    assert "24 or more" in told
+    with pytest.warns(PoorPhoto, match="24 or more"):
+        assert np.isfinite(enrolled(tiny, renderer, None).code).all()
 
 
 def test_gradients_through_parts_of_the_rays_are_those_of_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ FOLDER = Path(package.__file__).parent
 @pytest.fixture(scope="module")
 def renderer() -> OTAvatarRenderer:
     found: OTAvatarRenderer = load_renderer("otavatar-lite")  # type: ignore[assignment]
-    found.inversion = replace(found.inversion, steps_w=40, steps_w_plus=30, tune_steps=40)
+    found.inversion = replace(found.inversion, steps_w_plus=30, tune_steps=40)
     return found
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from countenance.errors import BadValue
+from countenance.errors import BadValue, PoorPhoto
 
 if TYPE_CHECKING:
     from countenance.portrait.portrait import Portrait
@@ -56,6 +57,8 @@ def check_avatar(path: Path | None) -> None:
 def enrolled(portrait: Portrait, renderer: Any, path: Path | None) -> Any:
     """The portrait's avatar: of the file if it is there; else enrolled, and written if a path was given.
 
+    A photo that shows too little is enrolled with a warning (:class:`PoorPhoto`).
+
     Args:
         portrait: the person.
         renderer: whose avatar it is.
@@ -74,6 +77,9 @@ def enrolled(portrait: Portrait, renderer: Any, path: Path | None) -> Any:
         if not same:
             raise BadValue(f"{path} is the avatar of another photo; give another --avatar")
         return avatar
+    if hasattr(renderer, "shortcomings"):
+        for shortcoming in renderer.shortcomings(portrait):
+            warnings.warn(PoorPhoto(shortcoming), stacklevel=2)
     avatar = renderer.enroll(portrait)
     if path is not None:
         avatar.save(path)

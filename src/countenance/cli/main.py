@@ -26,7 +26,7 @@ from countenance.cli.talk import Talk
 from countenance.cli.track import Track
 from countenance.cli.train import Train
 from countenance.cli.turntable import Turntable
-from countenance.errors import CountenanceError, MediaDamaged
+from countenance.errors import CountenanceError, MediaDamaged, PoorPhoto
 
 DESCRIPTION = """Make a portrait move: one photo (or video) of a person, driven by a video, a motion file or sliders.
 
@@ -81,7 +81,8 @@ def run(verb: Any) -> int:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("always", MediaDamaged)
+            for always in (MediaDamaged, PoorPhoto):
+                warnings.simplefilter("always", always)
             warnings.showwarning = _note
             summary = verb.run()
     except CountenanceError as error:

@@ -24,7 +24,7 @@ class Rendered(NamedTuple):
         features: (B, C, r, r), about [-1, 1]; the first three are colours.
         depth: (B, 1, r, r), distance along the ray.
         weight_sum: (B, 1, r, r), 1 where nothing shines through.
-        distortion: (B, 1, r, r), in the units of depth, 0 where a ray meets one thin surface.
+        distortion: (B, 1, r, r), in the units of depth, near 0 where a ray meets one thin surface.
     """
 
     features: Tensor

@@ -134,7 +134,7 @@ def mean_depth(marched: Marched, depths: Tensor) -> Tensor:
 
 
 def distortion(weights: Tensor, depths: Tensor) -> Tensor:
-    """How far apart that is which a ray sees: 0 for one thin surface (Barron et al., Mip-NeRF 360, Eq. 15).
+    """How far apart that is which a ray sees: near 0 for one thin surface (Barron et al., Mip-NeRF 360, Eq. 15).
 
     sum_ij w_i w_j |m_i - m_j| + sum_i w_i^2 l_i / 3, with middles m and lengths l of the intervals. As depths rise,
     the double sum is one of running sums.

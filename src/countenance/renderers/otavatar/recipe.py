@@ -262,6 +262,7 @@ def debug() -> OTAvatarRecipe:
         distortion=1.0,
     )
     training = TrainingConfig(
+        turned=2.0,
         identity_steps=3,
         controller_steps=2,
         large_steps=1,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 
 from countenance.arrays import Floats, Image
-from countenance.errors import BadValue, MotionSpaceMismatch, PoorPhoto, WeightsDamaged, WeightsMissing
+from countenance.errors import BadValue, MotionSpaceMismatch, WeightsDamaged, WeightsMissing
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
 from countenance.renderers.openvino_engine import openvino_wanted
@@ -115,14 +114,11 @@ class OTAvatarRenderer:
     def enroll(self, portrait: Portrait) -> OTAvatarAvatar:
         """Find the portrait's identity code (Eq. 9): an optimisation, minutes long at the published size.
 
-        A face of few pixels or a turned head is enrolled all the same, with a warning (:class:`PoorPhoto`).
-
         Raises:
             MotionSpaceMismatch: the portrait was tracked in another space.
             InversionDiverged: no code was found.
         """
         self._expect(portrait.motion)
-        self._judge(portrait)
         side = self.config.size
         picture = torch.from_numpy(portrait.crop.cut(portrait.image, side)).permute(2, 0, 1)[None]
         own = portrait.motion[0]
@@ -141,15 +137,18 @@ class OTAvatarRenderer:
             code, correction, self.fingerprint, portrait.square, own, portrait.crop, own_weights
         )
 
-    def _judge(self, portrait: Portrait) -> None:
+    def shortcomings(self, portrait: Portrait) -> list[str]:
+        """Why a photo's head will be a poor one, and what to do about it; nothing for a good photo."""
         side, least = portrait.crop.side, round(self.config.size * _LEAST_SHARE)
         turn = abs(float(np.degrees(portrait.motion["yaw"][0])))
+        found = []
         if side < least:
-            small = f"the face's square has {side} px a side, and the head will be blurred"
-            warnings.warn(PoorPhoto(f"{small}; take a photo with {least} or more"), stacklevel=3)
+            small = f"the square round the face is {side} px wide, and the head will be blurred"
+            found.append(f"{small}; take a photo in which it has {least} or more")
         if turn > _FRONTAL_DEG:
             turned = f"the head is turned by {turn:.0f} degrees, and its far side will be a guess"
-            warnings.warn(PoorPhoto(f"{turned}; take a photo from the front"), stacklevel=3)
+            found.append(f"{turned}; take a photo from the front")
+        return found
 
     def _learnt(self, moments: Moments) -> tuple[Code, Tuned]:
         """The code, and what was tuned of the generator."""
