@@ -56,6 +56,7 @@ def test_mirrored_shots_show_another_look_from_the_mirrored_camera(data: Path) -
 
 def test_a_run_learns_everything_and_resumes_exactly(data: Path, tmp_path: Path) -> None:
     recipe = joint()
+    assert recipe.sampler(Dataset(data)).turned == recipe.algorithm.training.turned > 0
     whole = train(recipe, data, tmp_path / "whole", accelerator="cpu")
     train(recipe, data, tmp_path / "parts", accelerator="cpu", max_minutes=0)
     rest = train(recipe, data, tmp_path / "parts", accelerator="cpu")

@@ -127,9 +127,8 @@ def mean_depth(marched: Marched, depths: Tensor) -> Tensor:
     """(...) mean depth of what is seen at depths (..., N); infinite where there is nothing, to be clamped."""
     total = marched.weights.sum(-1)
     something = total > 0
-    depth = (marched.shares * depths).sum(-1) / torch.where(
-        something, total, 1
-    )  # no 0 / 0, whose gradient is NaN
+    # No 0 / 0, whose gradient is NaN.
+    depth = (marched.shares * depths).sum(-1) / torch.where(something, total, 1)
     return torch.where(something, depth, torch.inf)
 
 

@@ -225,7 +225,7 @@ def patient() -> InversionConfig:
 def ours() -> InversionConfig:
     """For small generators of few people: no code of theirs is near everybody, so the generator is tuned as well.
 
-    Cameras are as exact as in training, so they are not corrected. At a rate of 0.1, 30 steps in W do what 60 do.
+    Cameras are as exact as in training, so they are not corrected.
     """
     return InversionConfig(
         steps_w=30,

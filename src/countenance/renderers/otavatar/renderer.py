@@ -48,8 +48,8 @@ _WHERE = (
     "countenance convert FILE.pt -o {path} --from otavatar; or give a file of your own: --model FILE.safetensors"
 )
 _SHIPPED = Path(__file__).with_name("otavatar-lite.safetensors")
-_LEAST_SHARE = 3 / 8  # of the drawn picture's side, that a face's square should have in the photo
-_FRONTAL_DEG = 30.0
+_LEAST_SHARE = 3 / 8  # of the drawn picture's side, that the square round the face should have in the photo
+_FRONTAL_DEG = 30.0  # yaw up to which both cheeks are seen, and about what the training people show
 _OURS = "an OTAvatar of your own training: a head in 3D from one photo, seen from any side"
 
 
