@@ -10,13 +10,14 @@ from itertools import chain, count
 from typing import TypeVar
 
 from countenance.arrays import Image
+from countenance.compose.follow import FollowingCompositor
 from countenance.compose.paste import Compositor
 from countenance.errors import BadValue, MotionSpaceMismatch
 from countenance.media.frames import Frame
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
 from countenance.prefetch import prefetched
-from countenance.renderers.renderer import Renderer
+from countenance.renderers.renderer import DrawsSurroundings, Renderer
 
 AvatarT = TypeVar("AvatarT")
 
@@ -51,12 +52,23 @@ def animate(
         _expect_space(part, renderer)
     known = renderer.enroll(portrait) if avatar is None else avatar
     pictures = prefetched(chain.from_iterable([renderer.render(known, part) for part in parts]))
+    if paste_back:
+        pictures = _put_back(pictures, portrait, parts, renderer)
+    return (Frame(picture, i / parts[0].fps) for picture, i in zip(pictures, count(), strict=False))
+
+
+def _put_back(
+    pictures: Iterator[Image], portrait: Portrait, parts: Sequence[Motion], renderer: Renderer[AvatarT]
+) -> Iterator[Image]:
+    """Whole pictures of squares."""
     height, width = portrait.image.shape[:2]
+    if isinstance(renderer, DrawsSurroundings):
+        own = renderer.placements(portrait.motion[0])[0]
+        following = FollowingCompositor(portrait.crop, height, width, own)
+        places = chain.from_iterable(renderer.placements(part) for part in parts)
+        return (following.paste(p, portrait.image, at) for p, at in zip(pictures, places, strict=True))
     compositor = Compositor(portrait.crop, height, width)
-    return (
-        Frame(compositor.paste(picture, portrait.image) if paste_back else picture, i / parts[0].fps)
-        for picture, i in zip(pictures, count(), strict=False)
-    )
+    return (compositor.paste(picture, portrait.image) for picture in pictures)
 
 
 def redrive(

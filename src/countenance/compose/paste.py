@@ -23,7 +23,7 @@ class Compositor:
     def __init__(self, crop: Crop, height: int, width: int) -> None:
         rows, columns, own_rows, own_columns = crop.overlap(height, width)
         self._place, self._own = (rows, columns), (own_rows, own_columns)
-        weight = _feathered(crop, height, width)[self._own]
+        weight = feathered(crop, height, width)[self._own]
         self._weight = np.ascontiguousarray(weight)
         self._rest = np.ascontiguousarray(1 - weight)
         self._rim = ((weight > 0.02) & (weight < 0.5)).astype(np.uint8)
@@ -37,22 +37,29 @@ class Compositor:
         """
         out = background.copy()
         under = np.ascontiguousarray(background[self._place])
-        over = self._matched(np.ascontiguousarray(picture[self._own]), under)
+        over = matched(np.ascontiguousarray(picture[self._own]), under, self._rim)
         out[self._place] = cv2.blendLinear(over, under, self._weight, self._rest)
         return out
 
-    def _matched(self, over: Image, under: Image) -> Image:
-        """``over`` with its colour shifted so that it meets the picture at the rim, if it doesn't."""
-        if not self._rim.any():
-            return over
-        shift = np.subtract(cv2.mean(under, self._rim), cv2.mean(over, self._rim))[:3]
-        if np.abs(shift).max() < 1.0:
-            return over
-        shifted: Image = (over + shift.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
-        return shifted
+
+def matched(over: Image, under: Image, rim: Image) -> Image:
+    """``over`` with its colour shifted so that it meets the picture ``under`` it at the rim, if it doesn't.
+
+    Args:
+        over: H x W x 3.
+        under: the same.
+        rim: H x W, not 0 where the two are compared.
+    """
+    if not rim.any():
+        return over
+    shift = np.subtract(cv2.mean(under, rim), cv2.mean(over, rim))[:3]
+    if np.abs(shift).max() < 1.0:
+        return over
+    shifted: Image = (over + shift.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
+    return shifted
 
 
-def _feathered(crop: Crop, height: int, width: int) -> Floats:
+def feathered(crop: Crop, height: int, width: int) -> Floats:
     """(S, S) weight of the crop: 0 at borders inside the picture, 1 elsewhere."""
     side = crop.side
     ramp = np.arange(side, dtype=np.float32) + 0.5

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
-from countenance.arrays import Image
+from countenance.arrays import Floats, Image
 from countenance.motion.sequence import Motion
 from countenance.portrait.crop import Crop
 from countenance.portrait.portrait import Portrait
@@ -64,5 +64,17 @@ class Renderer(Protocol[AvatarT]):
 
         Raises:
             MotionSpaceMismatch: at once, before the first frame.
+        """
+        ...
+
+
+@runtime_checkable
+class DrawsSurroundings(Protocol):
+    """A renderer whose pictures do not meet the photo at the square's border, as all of the square is drawn anew."""
+
+    def placements(self, motion: Motion) -> Floats:
+        """(T, 2, 3) where the head is drawn in the square: from its plane, y down, to sides of the crop, y down.
+
+        Only what one similarity has relative to another counts, so that any unit will do in the head's plane.
         """
         ...

@@ -17,7 +17,15 @@ from torch import Tensor
 from countenance.arrays import Doubles, Floats
 from countenance.errors import BadValue, MotionSpaceMismatch
 from countenance.face.bfm import FOCAL_PX
-from countenance.generators.eg3d.cameras import LOOK_AT, RADIUS, camera_vector, face_pose, look_at_pose
+from countenance.generators.eg3d.cameras import (
+    LOOK_AT,
+    RADIUS,
+    camera_vector,
+    face_pose,
+    intrinsics_of,
+    look_at_pose,
+    sampled_poses,
+)
 from countenance.generators.eg3d.tracked_cameras import arkit_cameras
 from countenance.motion.pose import rotation_matrix
 from countenance.motion.sequence import Motion
@@ -77,6 +85,25 @@ def swinging_cameras(motion: Motion, yaw_rad: Doubles) -> Floats:
         MotionSpaceMismatch: as :func:`motion_cameras`.
     """
     return motion_cameras(motion.still(len(yaw_rad)).set(yaw=motion["yaw"][0] + yaw_rad))
+
+
+def head_placements(cameras: Floats) -> Floats:
+    """Where cameras (T, 25) see the head in the plane of their pictures, whichever way it looks.
+
+    Returns:
+        (T, 2, 3): turns, scales and moves a point of the head's own plane, x right and y down in the scene's units, to
+        sides of the picture.
+    """
+    numbers = np.asarray(cameras, np.float64)
+    pose, intrinsics = numbers[:, :_MATRIX].reshape(-1, 4, 4), numbers[:, _MATRIX:].reshape(-1, 3, 3)
+    to_camera = np.linalg.inv(pose)
+    middle = to_camera[:, :3, 3]  # the scene's origin
+    down = -to_camera[:, :2, 1]
+    down /= np.linalg.norm(down, axis=1, keepdims=True)
+    focal = intrinsics[:, 0, 0] / middle[:, 2]
+    turned = np.stack([np.stack([down[:, 1], -down[:, 0]], 1), down], 2)
+    seen = (intrinsics @ middle[:, :, None])[:, :2] / middle[:, 2:, None]
+    return np.concatenate([focal[:, None, None] * turned, seen], 2).astype(np.float32)
 
 
 def turning_cameras(count: int, like: Floats) -> Floats:
@@ -144,6 +171,28 @@ def head_cameras(rotation: Doubles, translation_dm: Doubles, focal_px: Doubles) 
     intrinsics = np.tile([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]], (len(turned), 1, 1))
     intrinsics[:, [0, 1], [0, 1]] = (_FOCAL * focal_px / _FOCAL_PX)[:, None]
     return np.concatenate([matrix.reshape(-1, 16), intrinsics.reshape(-1, 9)], 1).astype(np.float32)
+
+
+def beside(cameras: Tensor, reach_rad: float, numbers: torch.Generator | None = None) -> Tensor:
+    """Random cameras of the same heads, with the same intrinsics.
+
+    Args:
+        cameras: (B, 25).
+        reach_rad: how far to either side of the head's front they go; up and down a third of it.
+        numbers: where they come from; torch's own if None.
+
+    Returns:
+        (B, 25).
+    """
+    pose = sampled_poses(
+        len(cameras),
+        horizontal_spread_rad=reach_rad,
+        vertical_spread_rad=reach_rad / 3,
+        even=True,
+        look_at=(0.0, 0.0, 0.0),
+        generator=numbers,
+    )
+    return camera_vector(pose.to(cameras), intrinsics_of(cameras))
 
 
 def corrected(cameras: Tensor, intrinsics: Tensor, rotation: Tensor | None = None) -> Tensor:

@@ -151,6 +151,9 @@ class LossConfig:
     """Of the distance from the mean face's surface, in ``arkit``; not the authors', see :mod:`.relief`."""
     distortion: float = 0.0
     """Of how far apart that is which a ray sees, Mip-NeRF 360's; not the authors', whose generator knows surfaces."""
+    beside_rad: float = 0.0
+    """Relief and distortion count from a second camera, too: a random one, up to so far to the side and a third of it
+    up and down. What one view leaves open, such as how a head looks when it turns, is then a head as well."""
     controller_l1: float = 0.0
     """Of the sum of the magnitudes of Theta_c, in training. The paper gives no weight, the released code has none."""
 
@@ -241,7 +244,9 @@ def ours() -> InversionConfig:
 
 def our_losses() -> LossConfig:
     """What counts in these: as in their training, with the whole pyramid, and eyes and mouth as in the paper."""
-    return replace(paper().losses, style=0.0, identity=0.0, pixel=20.0, relief=20.0, distortion=200.0)
+    return replace(
+        paper().losses, style=0.0, identity=0.0, pixel=20.0, relief=60.0, distortion=200.0, beside_rad=0.8
+    )
 
 
 @dataclass(frozen=True)

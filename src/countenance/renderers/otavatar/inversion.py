@@ -11,7 +11,7 @@ from torch import Tensor
 
 from countenance.errors import InversionDiverged
 from countenance.generators.eg3d.rendering import Randomness
-from countenance.renderers.otavatar.camera import corrected
+from countenance.renderers.otavatar.camera import beside, corrected
 from countenance.renderers.otavatar.config import InversionConfig, OptimiserConfig
 from countenance.renderers.otavatar.controller import MotionController, combined, within_reach
 from countenance.renderers.otavatar.network import Animator, Drawn, Look
@@ -98,34 +98,53 @@ class Matching:
             importance.to(device) if importance is not None else None,
         )
 
-    def terms(self, drawn: Drawn, cameras: Tensor) -> dict[str, Tensor]:
-        """The loss's terms, of both sizes together, and of what was asked of the density."""
-        found = [self.objective.terms(drawn.small, self._target(large=False)), drawn.looked]
+    def beside(self) -> Tensor | None:
+        """Fresh cameras from which the shape counts as well; None if it does not."""
+        reach = self.objective.config.beside_rad
+        return beside(self.moments.cameras, reach, self.numbers) if reach else None
+
+    def terms(self, drawn: Drawn, cameras: Tensor, others: Tensor | None) -> dict[str, Tensor]:
+        """The loss's terms, of both sizes together, and of what was asked of the density.
+
+        Args:
+            drawn: what the animator drew.
+            cameras: (kN, 25) that saw it.
+            others: (kN, 25), those beside.
+        """
+        found = [self.objective.terms(drawn.small, self.target(large=False)), drawn.looked]
         if drawn.large is not None:
-            found.append(self.objective.terms(drawn.large, self._target(large=True)))
-        return summed([*found, self._shape(drawn, cameras)])
+            found.append(self.objective.terms(drawn.large, self.target(large=True)))
+        return summed([*found, self._shape(drawn, cameras, others)])
 
     def losses(
         self, code: Code, controller: MotionController, *, large: bool, look: Look | None = None
     ) -> tuple[Tensor, Tensor]:
         """Of all frames: everything that is minimised, and the small picture's share of it."""
         ws, cameras = self.codes(code, controller)
-        drawn = self.animator(ws, cameras, self.randomness(), enlarge=large, look=look)
-        small = _total(self.objective.terms(drawn.small, self._target(large=False)).values())
-        rest = [*drawn.looked.values(), *self._shape(drawn, cameras).values()]
+        others = self.beside()
+        drawn = self.animator(ws, cameras, self.randomness(), enlarge=large, look=look, beside=others)
+        small = _total(self.objective.terms(drawn.small, self.target(large=False)).values())
+        rest = [*drawn.looked.values(), *self._shape(drawn, cameras, others).values()]
         if drawn.large is not None:
-            rest += self.objective.terms(drawn.large, self._target(large=True)).values()
+            rest += self.objective.terms(drawn.large, self.target(large=True)).values()
         return small + _total(rest), small
 
-    def _shape(self, drawn: Drawn, cameras: Tensor) -> dict[str, Tensor]:
+    def _shape(self, drawn: Drawn, cameras: Tensor, others: Tensor | None) -> dict[str, Tensor]:
+        """Each of the two terms is the mean over the views."""
         config, terms = self.objective.config, dict[str, Tensor]()
+        views = [(drawn.depth, drawn.distortion, cameras)]
+        if drawn.beside is not None and others is not None:
+            views.append((drawn.beside.depth, drawn.beside.distortion, others))
         if config.relief:
-            terms["relief"] = config.relief * relief_loss(drawn.depth, cameras)
+            off = [relief_loss(depth, camera) for depth, _, camera in views]
+            terms["relief"] = config.relief * torch.stack(off).mean()
         if config.distortion:
-            terms["distortion"] = config.distortion * drawn.distortion.mean()
+            spread = [distortion.mean() for _, distortion, _ in views]
+            terms["distortion"] = config.distortion * torch.stack(spread).mean()
         return terms
 
-    def _target(self, *, large: bool) -> Wanted:
+    def target(self, *, large: bool) -> Wanted:
+        """What the small or the large pictures are compared with."""
         if large not in self._wanted:
             sizes = self.animator.config
             side = sizes.size if large else sizes.generator.neural_rendering_resolution

@@ -20,8 +20,12 @@ from torch import Tensor, nn
 from countenance.arrays import Image
 from countenance.data.dataset import Dataset
 from countenance.data.pairs import Augmentation
+from countenance.generators.eg3d.critic import DualAdversary
+from countenance.generators.eg3d.recipe import debug as debug_generator
+from countenance.generators.eg3d.recipe import lite as lite_generator
 from countenance.generators.eg3d.rendering import Randomness
 from countenance.generators.eg3d.tracked_cameras import arkit_cameras
+from countenance.losses.adversarial import generator_loss
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
 from countenance.renderers.otavatar.controller import MotionController
@@ -36,6 +40,7 @@ from countenance.renderers.otavatar.samples import Shot, ShotSampler, as_batch, 
 from countenance.training.recipe import Batch, LoopConfig, Losses
 
 _CONTROLLER_SHARE = 0.03  # of the learning rate
+_CODES_SHARE = 10.0  # likewise, of codes that begin at the mean
 _MOTION_DEVIATION = 0.3  # of a motion code's numbers, at the start
 _EVERY = 40  # frames, of which one is enough to know how motions differ
 _SHOWN = 4  # frames on a sheet
@@ -47,10 +52,12 @@ class JointAnimator(nn.Module):
 
     Args:
         animator: whose generator may have learnt something.
-        looks: how many codes; they start as codes of random people, so that they can be told apart.
+        looks: how many codes.
+        alike: they start at the mean code, as in an inversion. False: as codes of random people, so that a network
+            that has learnt nothing can tell them apart.
     """
 
-    def __init__(self, animator: Animator, looks: int) -> None:
+    def __init__(self, animator: Animator, looks: int, *, alike: bool = False) -> None:
         super().__init__()
         self.animator = animator
         sizes = animator.config.generator
@@ -58,7 +65,8 @@ class JointAnimator(nn.Module):
             people = animator.generator.mapping(
                 torch.randn(looks, sizes.z_dim), torch.zeros(looks, sizes.c_dim)
             )
-        self.codes = nn.Parameter(people[:, 0].clone())
+        codes = animator.mean_code.expand(looks, -1) if alike else people[:, 0]
+        self.codes = nn.Parameter(codes.clone())
 
     def forward(
         self,
@@ -68,10 +76,14 @@ class JointAnimator(nn.Module):
         randomness: Randomness,
         *,
         density: Look | None = None,
+        beside: Tensor | None = None,
     ) -> Drawn:
-        """Pictures of people by their numbers (B,), moved by windows (B, D, 27), from cameras (B, 25)."""
+        """Pictures of people by their numbers (B,), moved by windows (B, D, 27), from cameras (B, 25).
+
+        ``density`` and ``beside`` are the animator's ``look`` and ``beside``.
+        """
         ws = self.animator.ws(self.codes[looks][:, None], windows)
-        drawn: Drawn = self.animator(ws, cameras, randomness, look=density)
+        drawn: Drawn = self.animator(ws, cameras, randomness, look=density, beside=beside)
         return drawn
 
 
@@ -84,13 +96,19 @@ class JointRecipe:
         loop: steps, batch and optimiser of all that is learnt. Of its augmentation only ``flip`` is used: mirrored
             people are other people.
         backbone: of the perceptual losses.
+        adversary: EG3D's critic, which tells redrawn frames from real ones; not the paper's, whose generator it has
+            taught before. None: pictures are as soft as a mean of what may be there.
+        adversarial_weight: of what it says.
+        codes_first: steps in which codes and critic learn alone, if the start has learnt from people before.
     """
 
     algorithm: OTAvatarRecipe
     loop: LoopConfig
     backbone: str = "efficientnet-lite0"
+    adversary: DualAdversary | None = None
+    adversarial_weight: float = 1.0
+    codes_first: int = 0
     item_size: int = field(default=1, init=False)
-    adversary: None = field(default=None, init=False)
 
     @property
     def name(self) -> str:
@@ -104,16 +122,23 @@ class JointRecipe:
     def build(self, dataset: Dataset) -> JointAnimator:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
         animator = self.algorithm.build(dataset)
-        if not self.algorithm.starts_with_controller:
+        if not self._goes_on:
             windows = [dataset.motion(clip).descriptor()[::_EVERY] for clip in dataset.clips]
             enliven(animator.controller, torch.from_numpy(np.concatenate(windows).astype(np.float32)))
-        return JointAnimator(animator, self._shots(dataset).looks)
+        return JointAnimator(animator, self._shots(dataset).looks, alike=self._goes_on)
 
     def constrain(self, network: nn.Module) -> None:
         """The generator's weights are about 1 and scaled when they are used, the controller's are small themselves."""
         controller: nn.Module = network.animator.controller  # type: ignore[assignment,union-attr]
         for parameter in controller.parameters():
             parameter.rate_share = _CONTROLLER_SHARE  # type: ignore[attr-defined]
+        if self._goes_on:
+            network.codes.rate_share = _CODES_SHARE  # type: ignore[union-attr]
+
+    @cached_property
+    def _goes_on(self) -> bool:
+        """The start is an animator, which people's codes mean something to."""
+        return self.algorithm.starts_with_controller
 
     @cached_property
     def objective(self) -> AnimationLoss:
@@ -122,18 +147,29 @@ class JointRecipe:
             return load_objective(self.algorithm.training.losses, self.algorithm.network, self.backbone)
 
     def losses(self, network: nn.Module, batch: Batch, step: int, critic: nn.Module | None = None) -> Losses:
-        """L of the frames, and the density's terms."""
+        """L of the frames, the density's terms, and what the critic says."""
         joint: Any = getattr(network, "module", network)
+        joint.animator.requires_grad_(step >= self.codes_first * self._goes_on)
         matching = self._matching(joint.animator, batch)
+        others = matching.beside()
         drawn = network(
             batch["look"],
             matching.moments.windows,
             matching.moments.cameras,
             matching.randomness(),
             density=density_look(matching, self.algorithm.training.losses),
+            beside=others,
         )
-        terms = matching.terms(drawn, matching.moments.cameras)
-        return Losses({**terms, "total": torch.stack(list(terms.values())).sum()})
+        terms = matching.terms(drawn, matching.moments.cameras, others)
+        if critic is None or self.adversary is None:
+            return Losses({**terms, "total": torch.stack(list(terms.values())).sum()})
+        camera = matching.moments.cameras
+        fake = {"image": drawn.large, "raw": drawn.small, "camera": camera}
+        large, small = (matching.target(large=size).pictures for size in (True, False))
+        real = {"image": large, "raw": small, "camera": camera}
+        (judged,) = critic([fake], self.adversary.blur(step))
+        terms["adversarial"] = self.adversarial_weight * generator_loss([judged], "non-saturating")
+        return Losses({**terms, "total": torch.stack(list(terms.values())).sum()}, real, fake)
 
     def sampler(self, dataset: Dataset) -> ShotSampler:
         """Shots of the dataset, with their landmarks."""
@@ -162,7 +198,7 @@ class JointRecipe:
         shown = [(windows, cameras), (windows.roll(-1, 0), cameras), *((windows, side) for side in sides)]
         with torch.no_grad():
             drawn = [network(looks, *each, Randomness()).large for each in shown]
-        real = matching.objective.wanted(matching.moments, self.algorithm.network.size, large=True).pictures
+        real = matching.target(large=True).pictures
         columns = [real, *drawn]
         rows = torch.cat([torch.cat(list(column.float()), 1) for column in columns], 2)
         return np.asarray(((rows.clamp(-1, 1) + 1) * 127.5).byte().permute(1, 2, 0).cpu().numpy(), np.uint8)
@@ -206,7 +242,7 @@ def lite() -> JointRecipe:
         steps=6000,
         batch_size=8,
         learning_rate=3e-3,
-        betas=(0.9, 0.99),
+        betas=(0.5, 0.99),
         milestones=(5000,),
         ema_decay=0.995,
         log_every=25,
@@ -214,13 +250,26 @@ def lite() -> JointRecipe:
         sheet_every=200,
         augmentation=Augmentation(colour=0.0, flip=True, shift=0.0, scale=0.0),
     )
-    return JointRecipe(replace(lite_algorithm(), from_nothing=True), loop)
+    return JointRecipe(
+        replace(lite_algorithm(), from_nothing=True),
+        loop,
+        adversary=lite_generator().adversary,
+        adversarial_weight=0.5,
+        codes_first=300,
+    )
 
 
 def debug() -> JointRecipe:
     """Seconds, for tests."""
     algorithm = debug_algorithm()
-    return JointRecipe(algorithm, replace(algorithm.loop, ema_decay=0.5))
+    critic = debug_generator().adversary
+    sizes = replace(critic.sizes, img_resolution=algorithm.network.size)
+    return JointRecipe(
+        algorithm,
+        replace(algorithm.loop, ema_decay=0.5),
+        adversary=replace(critic, sizes=sizes),
+        codes_first=1,
+    )
 
 
 PRESETS = {"lite": lite, "debug": debug}

@@ -37,6 +37,7 @@ class Drawn(NamedTuple):
         large: (B, 3, S, S) super-resolved, about [-1, 1]; None if nobody asked for it.
         depth: (B, 1, r, r), distances along the rays.
         distortion: (B, 1, r, r), how far apart that is which a ray sees, likewise.
+        beside: the same scenes from other cameras; None if nobody asked for it.
         looked: see :data:`Look`.
     """
 
@@ -44,6 +45,7 @@ class Drawn(NamedTuple):
     large: Tensor | None
     depth: Tensor
     distortion: Tensor
+    beside: Rendered | None
     looked: dict[str, Tensor]
 
 
@@ -112,8 +114,9 @@ class Animator(nn.Module):
         *,
         enlarge: bool = True,
         look: Look | None = None,
+        beside: Tensor | None = None,
     ) -> Drawn:
-        """Scenes of codes ws (B, codes, code_width), seen by cameras (B, 25).
+        """Scenes of codes ws (B, codes, code_width), seen by cameras (B, 25), and by those ``beside``, if there are.
 
         What is not finite gives pictures of NaN, where looking up features would fail.
         """
@@ -122,11 +125,12 @@ class Animator(nn.Module):
             nothing = (ws.sum() * math.nan).expand(len(ws), COLOURS, 1, 1)
             sides = (self.config.generator.neural_rendering_resolution, self.config.size)
             empty = [nothing.expand(-1, -1, side, side) for side in sides]
-            return Drawn(empty[0], empty[1] if enlarge else None, empty[0][:, :1], empty[0][:, :1], {})
+            return Drawn(empty[0], empty[1] if enlarge else None, empty[0][:, :1], empty[0][:, :1], None, {})
         seen = self.seen(planes, camera, randomness)
         large = self.generator.enlarge(seen.features, ws) if enlarge else None
         looked = {} if look is None else look(lambda points: self.generator.at(planes, points)[0])
-        return Drawn(seen.colours, large, seen.depth, seen.distortion, looked)
+        other = None if beside is None else self.seen(planes, beside, randomness)
+        return Drawn(seen.colours, large, seen.depth, seen.distortion, other, looked)
 
     def _finite(self, planes: TriPlanes, camera: Tensor) -> bool:
         parts = (planes.table, camera, *self.generator.decoder.parameters())

@@ -143,9 +143,9 @@ class OTAvatarRecipe:
         average_over_processes(found.controller)
         with torch.no_grad():
             ws, cameras = matching.codes(found.code, found.controller)
-        look = density_look(matching, self.training.losses)
-        drawn = network(ws, cameras, matching.randomness(), look=look)
-        terms = matching.terms(drawn, cameras)
+        look, others = density_look(matching, self.training.losses), matching.beside()
+        drawn = network(ws, cameras, matching.randomness(), look=look, beside=others)
+        terms = matching.terms(drawn, cameras, others)
         total = torch.stack(list(terms.values())).sum()
         follow(animator.controller, found.controller, self.training.ema_decay)
         inner = {"mean_code": found.losses[0], "inverted": found.losses[self.training.identity_steps]}
@@ -170,7 +170,7 @@ class OTAvatarRecipe:
             found = decouple(matching, self.training)
             with torch.no_grad():
                 drawn = animator(*matching.codes(found.code, found.controller), matching.randomness())
-        real = matching.objective.wanted(matching.moments, self.network.size, large=True).pictures
+        real = matching.target(large=True).pictures
         columns = [
             column for pair in zip(real.chunk(2), drawn.large.chunk(2), strict=True) for column in pair
         ]
@@ -217,8 +217,9 @@ def lite() -> OTAvatarRecipe:
         style=0.0,
         local=30.0,
         pixel=20.0,
-        relief=20.0,
+        relief=60.0,
         distortion=200.0,
+        beside_rad=0.8,
         large_scales=(0, 1),
     )
     training = replace(
@@ -260,6 +261,7 @@ def debug() -> OTAvatarRecipe:
         controller_l1=1e-5,
         relief=1.0,
         distortion=1.0,
+        beside_rad=0.5,
     )
     training = TrainingConfig(
         turned=2.0,

@@ -22,7 +22,7 @@ from countenance.portrait.portrait import Portrait
 from countenance.renderers.openvino_engine import openvino_wanted
 from countenance.renderers.otavatar import SPECS
 from countenance.renderers.otavatar.avatar import OTAvatarAvatar, identities_between
-from countenance.renderers.otavatar.camera import CAMERA_NUMBERS, corrected, motion_cameras
+from countenance.renderers.otavatar.camera import CAMERA_NUMBERS, corrected, head_placements, motion_cameras
 from countenance.renderers.otavatar.config import (
     AnimatorConfig,
     InversionConfig,
@@ -194,6 +194,10 @@ class OTAvatarRenderer:
         """Pictures of the crop, from the cameras that the motion's pose says; see ``Renderer``."""
         self._expect(motion)
         return _pictures(self._views(repeat(avatar), motion, motion_cameras(motion)))
+
+    def placements(self, motion: Motion) -> Floats:
+        """Where the head is in the picture's plane; see ``DrawsSurroundings``."""
+        return head_placements(motion_cameras(motion))
 
     def render_view(self, avatar: OTAvatarAvatar, motion: Motion, cameras: Floats) -> Iterator[Image]:
         """Pictures from cameras of your choice, such as those of :func:`camera.turning_cameras`.
