@@ -2,9 +2,11 @@
 
 countenance prepare CLIPS/train -o DATASET --size 128
 countenance train otavatar-joint --data DATASET -o RUN
-python benchmarks/decoupling.py DATASET --start RUN/weights.safetensors -o FOLDER [--markdown FILE]
+python benchmarks/decoupling.py schemes DATASET --start RUN/weights.safetensors -o FOLDER [--markdown FILE]
+python benchmarks/decoupling.py controllers DATASET --start RUN/weights.safetensors -o OTHER [--markdown FILE]
 
-Schemes and losses go on from RUN by Algorithm 1. Controllers begin anew on RUN's generator, and learn jointly with it.
+Schemes and losses (Tables 3 and 4) go on from RUN by Algorithm 1. Controllers (Table 5) begin anew, as the authors'
+does, on RUN's generator, which is held still, while they and people's codes in W learn.
 Interrupt it whenever you like: the same command goes on, and what is in FOLDER is not made again.
 """
 
@@ -34,7 +36,8 @@ from guidance_patterns import only_these
 from heads_test import CLIPS, quiet
 from page import replace_section, section_of
 
-SECTION = "decoupling"
+PARTS = ("schemes", "controllers")
+CONTROLLER_RATE = 1e-3
 METRICS = (
     "identity_cosine_dlib",
     "expression_error_arkit",
@@ -89,22 +92,29 @@ def _brief(loop: LoopConfig, steps: int) -> LoopConfig:
     )
 
 
-def recipes(start: Path, generator: Path, iterations: int, steps: int) -> dict[str, Recipe]:
-    """Every variant by name; "joint" draws as many pictures as Algorithm 1 does in its iterations."""
+def schemes(start: Path, iterations: int) -> dict[str, Recipe]:
+    """By name; "joint" draws as many pictures as Algorithm 1 does in its iterations."""
     algorithm = recipe.lite()
     algorithm = replace(algorithm, loop=_brief(algorithm.loop, iterations))
-    together = joint.lite()
-    drawings = iterations * (algorithm.training.steps + 1)
     made: dict[str, Recipe] = {
         name: change(algorithm).starting_from(start) for name, change in SCHEMES.items()
     }
-    made["joint"] = replace(
-        together, loop=replace(_brief(together.loop, drawings), learning_rate=4e-4)
-    ).starting_from(start)
-    for name, change in CONTROLLERS.items():
-        base = replace(together, algorithm=change(together.algorithm))
-        made[name] = replace(base, loop=_brief(together.loop, steps)).starting_from(generator)
+    together = replace(joint.lite(), adversary=None)
+    drawings = iterations * (algorithm.training.steps + 1)
+    loop = replace(_brief(together.loop, drawings), learning_rate=4e-4)
+    made["joint"] = replace(together, loop=loop).starting_from(start)
     return made
+
+
+def controllers(generator: Path, steps: int) -> dict[str, Recipe]:
+    """By name; nothing but them and the codes learns."""
+    together = joint.lite()
+    rates = {"generator_share": 0.0, "controller_share": CONTROLLER_RATE / together.loop.learning_rate}
+    base = replace(together, adversary=None, lively=False, loop=_brief(together.loop, steps), **rates)
+    return {
+        name: replace(base, algorithm=change(base.algorithm)).starting_from(generator)
+        for name, change in CONTROLLERS.items()
+    }
 
 
 def trained(name: str, made: Recipe, dataset: Path, folder: Path) -> Path:
@@ -139,11 +149,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("part", choices=PARTS)
     parser.add_argument("dataset", type=Path, help="prepared with --size 128")
     parser.add_argument("--start", type=Path, required=True, help="weights of train otavatar-joint")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--iterations", type=int, default=15, help="of Algorithm 1, for each scheme")
-    parser.add_argument("--steps", type=int, default=300, help="of joint training, for each controller")
+    parser.add_argument("--steps", type=int, default=400, help="for each controller")
     parser.add_argument("--clips", type=Path, default=CLIPS, help="folder of clips to measure on")
     parser.add_argument("--count", type=int, default=12, help="cases to measure on")
     parser.add_argument("--frames", type=int, default=40, help="most frames of a case")
@@ -152,13 +163,14 @@ def main() -> None:
     args = parser.parse_args()
     if not sorted(args.clips.glob("*.mp4")):
         sys.exit(f"no .mp4 clips in {args.clips}; name a folder with --clips")
+    section, of_schemes = f"decoupling {args.part}", args.part == "schemes"
     if args.markdown:
-        section_of(args.markdown, SECTION)  # an hour later is too late to find that it is missing
+        section_of(args.markdown, section)  # an hour later is too late to find that it is missing
     settings = {
         "dataset": str(args.dataset.resolve()),
         "start": sha256(args.start.read_bytes()).hexdigest(),
-        "iterations": args.iterations,
-        "steps": args.steps,
+        "part": args.part,
+        "budget": args.iterations if of_schemes else args.steps,
     }
     only_these(args.output, settings)
     start, generator = args.output / "start.safetensors", args.output / "generator.safetensors"
@@ -166,24 +178,23 @@ def main() -> None:
         start.write_bytes(args.start.read_bytes())
         eg3d.save(from_file(start).network.generator, generator, {})
     weights = {"start": start}
-    for name, made in recipes(start, generator, args.iterations, args.steps).items():
+    variants = schemes(start, args.iterations) if of_schemes else controllers(generator, args.steps)
+    for name, made in variants.items():
         weights[name] = trained(name, made, args.dataset, args.output / _label(name))
     cases = Settings("cross-identity", args.clips, Sizes(args.frames, 5), limit=args.count, videos=False)
     models = [Model(_label(name), str(path)) for name, path in weights.items()]
     report = evaluate(models, cases, args.output / "report", Crew(workers=args.workers), quiet)
     people = len({clip.identity for clip in Dataset(args.dataset).clips})
-    text = "\n".join(
-        [
-            f"Schemes: {args.iterations} iterations of Algorithm 1 from `start`; `joint`: as many drawings. "
-            f"Controllers: {args.steps} joint steps of a new controller on its generator. {people} people, one seed. "
-            f"`cross-identity`, {len(report['protocol']['cases'])} cases of {args.frames} frames.",
-            "",
-            *table(report, weights),
-        ]
+    budget = (
+        f"{args.iterations} iterations of Algorithm 1 from `start`; `joint`: as many drawings."
+        if of_schemes
+        else f"{args.steps} steps of a new controller on `start`'s generator, which is held still."
     )
+    asked = f"`cross-identity`, {len(report['protocol']['cases'])} cases of {args.frames} frames."
+    text = "\n".join([f"{budget} {people} people, one seed. {asked}", "", *table(report, weights)])
     print(text)
     if args.markdown:
-        replace_section(args.markdown, SECTION, text)
+        replace_section(args.markdown, section, text)
 
 
 if __name__ == "__main__":

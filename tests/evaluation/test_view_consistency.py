@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from skimage import data
 
 from countenance.face.mediapipe_model import mediapipe_model
 from countenance.generators.eg3d.rays import camera_rays
 from countenance.generators.eg3d.tracked_cameras import UNITS_PER_CM, arkit_cameras
+from countenance.media.images import write_image
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
 from countenance.portrait.crop import Crop
@@ -25,6 +27,7 @@ from countenance.renderers.otavatar.config import InversionConfig, debug
 from countenance.renderers.otavatar.network import Animator
 from countenance.renderers.otavatar.renderer import OTAvatarRenderer
 from countenance.trackers.arkit_pose import crop_points
+from countenance.trackers.catalogue import load_tracker
 from countenance.trackers.tracker import Face
 
 NOSE_TIP = 4
@@ -128,16 +131,24 @@ def test_one_head_has_no_error_and_one_that_never_turns_has(bench: Any) -> None:
     intrinsics = torch.from_numpy(correction[None, :18]).expand(len(bench.YAWS_DEG), -1)
     drawn_with = corrected(torch.from_numpy(level_cameras(bench)), intrinsics).numpy()
     places = bench.projected(bench.projections(drawn_with), head())
-    measured, views = bench.measure("somebody", renderer, avatar, Seer(places, 96, bench.YAWS_DEG))
+    cameras, views = bench.drawn(renderer, avatar)
+    np.testing.assert_array_equal(cameras, drawn_with)
+    own = bench.judge(cameras, [view.picture for view in views], Seer(places, 96, bench.YAWS_DEG))
+    measured = bench.Measured("somebody", *own, own[0])
     assert measured.without_face == [-40]
     rows = bench.rows_of([measured, measured])
-    assert list(rows) == [*(f"yaw {yaw:+d}°" for yaw in bench.YAWS_DEG[1:]), bench.ALL, bench.FLAT]
+    assert list(rows) == [
+        *(f"yaw {yaw:+d}°" for yaw in bench.YAWS_DEG[1:]),
+        bench.ALL,
+        bench.FLAT,
+        bench.MESH,
+    ]
     assert max(rows[bench.ALL].values()) < 1e-3
     assert min(rows[bench.FLAT].values()) > 0.5
     assert rows[bench.FLAT][bench.TURN] == pytest.approx(np.mean([30, 20, 10, 0, 10, 20, 30, 40]))
     text = bench.text_of("tiny", [measured])
-    assert "below 2 and a face in every view: MISSED. The control is below it, too" in text
-    whole = replace(measured, seen=np.ones(len(views), bool))
+    assert "below 2 and a face in every view: MISSED. The flat control is below it, too" in text
+    whole = replace(measured, views=own[0]._replace(seen=np.ones(len(views), bool)))
     assert "a face in every view: met." in bench.text_of("tiny", [whole])
     assert "Views without a face: 1 of 9: somebody at -40°." in text
     assert bench.sheet(avatar, views).shape == (3 * bench.TILE_PX, 9 * bench.TILE_PX, 3)
@@ -145,8 +156,15 @@ def test_one_head_has_no_error_and_one_that_never_turns_has(bench: Any) -> None:
 
 def test_faceless_views_have_no_figures(bench: Any) -> None:
     nothing = np.full((len(bench.YAWS_DEG), 478), np.nan)
-    measured = bench.Measured(
-        "nobody", np.zeros(len(nothing), bool), nothing, nothing[:, 0], nothing, nothing[:, 0]
-    )
+    none = bench.Judged(np.zeros(len(nothing), bool), nothing, nothing[:, 0])
+    measured = bench.Measured("nobody", none, none, none)
     assert bench.rows_of([measured]) == {}
     assert "9 of 9: nobody at -40°, nobody at -30°" in bench.text_of("tiny", [measured])
+
+
+def test_a_photo_on_a_mesh_turns(bench: Any, tmp_path: Path) -> None:
+    write_image(photo := tmp_path / "astronaut.png", data.astronaut())
+    tracker = load_tracker()
+    judged, flat = bench.judge(*bench.on_mesh(photo, tracker), tracker)
+    assert judged.seen.all()
+    assert 2 * np.abs(judged.turns_deg).mean() < np.abs(flat.turns_deg).mean()

@@ -11,10 +11,11 @@ import torch
 
 from countenance.data.dataset import Dataset
 from countenance.errors import InversionDiverged
-from countenance.generators.eg3d.cameras import mirrored
+from countenance.generators.eg3d.cameras import mirrored, pose_of
 from countenance.generators.eg3d.tracked_cameras import arkit_cameras
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
+from countenance.renderers.otavatar.camera import beside
 from countenance.renderers.otavatar.config import ControllerConfig, debug
 from countenance.renderers.otavatar.controller import MotionController
 from countenance.renderers.otavatar.inversion import Code, Matching
@@ -85,6 +86,72 @@ def test_it_makes_the_loss_smaller(data: Path, tmp_path: Path) -> None:
         for steps in (4, 24)
     ]
     assert outcomes[1].figures["total"] < 0.9 * outcomes[0].figures["total"]
+
+
+def test_codes_come_first_where_the_start_knows_people(data: Path, tmp_path: Path) -> None:
+    recipe = joint()
+    first = train(recipe, data, tmp_path / "first", accelerator="cpu").weights
+    on = replace(recipe.starting_from(first), loop=replace(recipe.loop, steps=1))
+    begun = on.build(Dataset(data)).state_dict()
+    mean = begun["animator.generator.backbone.mapping.w_avg"]
+    torch.testing.assert_close(begun["codes"], mean.expand_as(begun["codes"]))
+    for steps, learnt in ((1, {"codes"}), (2, {"codes", "animator"})):
+        outcome = train(
+            replace(on, loop=replace(on.loop, steps=steps, log_every=1)),
+            data,
+            tmp_path / "on",
+            accelerator="cpu",
+        )
+        now = torch.load(tmp_path / "on" / LAST, weights_only=True)["network"]
+        assert {name.split(".")[0] for name in now if not torch.equal(now[name], begun[name])} == learnt
+        assert {"adversarial", "critic"} <= set(outcome.figures)
+
+
+def test_a_generator_can_be_held(data: Path, tmp_path: Path) -> None:
+    recipe = replace(joint(), generator_share=0.0, controller_share=1.0, lively=False, adversary=None)
+    train(recipe, data, tmp_path, accelerator="cpu")
+    torch.manual_seed(recipe.loop.seed)
+    untrained = recipe.build(Dataset(data)).state_dict()
+    now = torch.load(tmp_path / LAST, weights_only=True)["network"]
+    changed = {name for name in now if not torch.equal(now[name], untrained[name])}
+    assert {name.split(".")[1] for name in changed if "." in name} == {"controller"}
+    assert "codes" in changed
+
+
+def test_the_shape_counts_from_the_side_too(data: Path) -> None:
+    recipe = joint()
+    torch.manual_seed(0)
+    dataset = Dataset(data)
+    network = recipe.build(dataset).requires_grad_(False)
+    batch = recipe.batch([recipe.sampler(dataset)[i] for i in range(2)])
+    losses = recipe.algorithm.training.losses
+    terms = []
+    for reach in (0.0, losses.beside_rad):
+        algorithm = replace(
+            recipe.algorithm,
+            training=replace(recipe.algorithm.training, losses=replace(losses, beside_rad=reach)),
+        )
+        torch.manual_seed(1)
+        some = replace(recipe, algorithm=algorithm).losses(network, batch, 0).terms
+        terms.append({name: float(term) for name, term in some.items()})
+    assert terms[0]["relief"] != terms[1]["relief"]
+    assert terms[0]["distortion"] != terms[1]["distortion"]
+
+
+def test_cameras_beside_look_at_the_same_head() -> None:
+    own = Motion.neutral(ARKIT, 64, 25.0).set(yaw=0.3, x=0.1, logScale=0.2)
+    cameras = torch.from_numpy(arkit_cameras(own.values))
+    made = beside(cameras, 0.6, torch.Generator().manual_seed(0))
+    assert torch.equal(made, beside(cameras, 0.6, torch.Generator().manual_seed(0)))
+    assert torch.equal(made[:, 16:], cameras[:, 16:])
+    place = pose_of(made)[:, :3, 3]
+    torch.testing.assert_close(place.norm(dim=1), torch.full((64,), 2.7))
+    yaw = torch.atan2(place[:, 0], place[:, 2]).abs()
+    pitch = torch.asin(place[:, 1] / 2.7).abs()
+    assert 0.5 < yaw.max() < 0.65
+    assert 0.1 < pitch.max() < 0.25
+    forward = pose_of(made)[:, :3, 2]
+    torch.testing.assert_close(forward, -place / 2.7, atol=1e-4, rtol=0)
 
 
 def test_tuning_comes_closer_and_leaves_the_animator_alone(data: Path) -> None:
@@ -163,7 +230,7 @@ def test_relief_is_that_of_the_mean_face_from_any_side() -> None:
         adam.zero_grad()
         relief_loss(depth, cameras).backward()
         adam.step()
-    assert flat > 0.1  # the middle of the head, which a face lies before
+    assert flat > 10  # cm squared: the middle of the head, which a face lies before
     assert relief_loss(depth, cameras) < 0.1 * flat
     torch.testing.assert_close(mean_face()[1][:468].norm(dim=1), torch.ones(468))  # irises have no triangles
     nose, temples = depth[1, 0, 20:30, 22:26].min(), depth[1, 0, 20, [14, 33]]

@@ -14,19 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countenance.arrays import Doubles, Floats, Image
-from countenance.compose.paste import feathered, matched
+from countenance.compose.paste import feathered
 from countenance.portrait.crop import Crop
 
 # Distances from the head's middle, in sides of the crop.
 _STIFF, _REACH = 0.45, 1.1  # up to here everything moves with the head; from here on nothing does
 _BELOW = 1.2  # downwards they are so many times as short, as shoulders stay
 _COARSE_PX = 8  # the bend is smooth: it is computed at every so many pixels
-_OUTLINE, _SOFT = (
-    0.92,
-    0.27,
-)  # half of the drawn part, and the width over which it fades, in halves of the side
+# In halves of the side.
+_OUTLINE = 0.92  # how far the drawn part reaches
+_SOFT = 0.27  # the width over which it fades
 _ROUND = 3  # exponent of the outline: 2 is an ellipse, more is nearer to a square
-_RIM = (0.02, 0.5)  # weights of the drawing where its colour is compared with the photo's
 
 
 class FollowingCompositor:
@@ -59,8 +57,7 @@ class FollowingCompositor:
         rows, columns, own_rows, own_columns = self._place
         under = np.ascontiguousarray(out[rows, columns])
         weight = self._square * self._outlined(back, rows, columns)
-        rim = ((weight > _RIM[0]) & (weight < _RIM[1])).astype(np.uint8)
-        over = matched(np.ascontiguousarray(picture[own_rows, own_columns]), under, rim)
+        over = np.ascontiguousarray(picture[own_rows, own_columns])
         out[rows, columns] = cv2.blendLinear(over, under, weight, 1 - weight)
         return out
 

@@ -37,26 +37,19 @@ class Compositor:
         """
         out = background.copy()
         under = np.ascontiguousarray(background[self._place])
-        over = matched(np.ascontiguousarray(picture[self._own]), under, self._rim)
+        over = self._matched(np.ascontiguousarray(picture[self._own]), under)
         out[self._place] = cv2.blendLinear(over, under, self._weight, self._rest)
         return out
 
-
-def matched(over: Image, under: Image, rim: Image) -> Image:
-    """``over`` with its colour shifted so that it meets the picture ``under`` it at the rim, if it doesn't.
-
-    Args:
-        over: H x W x 3.
-        under: the same.
-        rim: H x W, not 0 where the two are compared.
-    """
-    if not rim.any():
-        return over
-    shift = np.subtract(cv2.mean(under, rim), cv2.mean(over, rim))[:3]
-    if np.abs(shift).max() < 1.0:
-        return over
-    shifted: Image = (over + shift.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
-    return shifted
+    def _matched(self, over: Image, under: Image) -> Image:
+        """``over`` with its colour shifted so that it meets the picture at the rim, if it doesn't."""
+        if not self._rim.any():
+            return over
+        shift = np.subtract(cv2.mean(under, self._rim), cv2.mean(over, self._rim))[:3]
+        if np.abs(shift).max() < 1.0:
+            return over
+        shifted: Image = (over + shift.astype(np.float32)).round().clip(0, 255).astype(np.uint8)
+        return shifted
 
 
 def feathered(crop: Crop, height: int, width: int) -> Floats:

@@ -148,7 +148,7 @@ class LossConfig:
     density_weight: float = 0.25
     """Factor inside the total variation loss."""
     relief: float = 0.0
-    """Of the distance from the mean face's surface, in ``arkit``; not the authors', see :mod:`.relief`."""
+    """Of the squared distance from the mean face's surface, in ``arkit``; not the authors', see :mod:`.relief`."""
     distortion: float = 0.0
     """Of how far apart that is which a ray sees, Mip-NeRF 360's; not the authors', whose generator knows surfaces."""
     beside_rad: float = 0.0
@@ -245,7 +245,7 @@ def ours() -> InversionConfig:
 def our_losses() -> LossConfig:
     """What counts in these: as in their training, with the whole pyramid, and eyes and mouth as in the paper."""
     return replace(
-        paper().losses, style=0.0, identity=0.0, pixel=20.0, relief=60.0, distortion=200.0, beside_rad=0.8
+        paper().losses, style=0.0, identity=0.0, pixel=20.0, relief=20.0, distortion=200.0, beside_rad=0.8
     )
 
 

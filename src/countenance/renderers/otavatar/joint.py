@@ -39,8 +39,7 @@ from countenance.renderers.otavatar.recipe import lite as lite_algorithm
 from countenance.renderers.otavatar.samples import Shot, ShotSampler, as_batch, moments_of
 from countenance.training.recipe import Batch, LoopConfig, Losses
 
-_CONTROLLER_SHARE = 0.03  # of the learning rate
-_CODES_SHARE = 10.0  # likewise, of codes that begin at the mean
+_CODES_SHARE = 10.0  # of the learning rate, for codes that begin at the mean
 _MOTION_DEVIATION = 0.3  # of a motion code's numbers, at the start
 _EVERY = 40  # frames, of which one is enough to know how motions differ
 _SHOWN = 4  # frames on a sheet
@@ -99,6 +98,9 @@ class JointRecipe:
         adversary: EG3D's critic, which tells redrawn frames from real ones; not the paper's, whose generator it has
             taught before. None: pictures are as soft as a mean of what may be there.
         adversarial_weight: of what it says.
+        controller_share: of the learning rate, at which the controller learns.
+        generator_share: the same of the generator; 0 holds it still.
+        lively: the controller begins as :func:`enliven` makes it; False: as the authors' does, near 0.
         codes_first: steps in which codes and critic learn alone, if the start has learnt from people before.
     """
 
@@ -107,6 +109,9 @@ class JointRecipe:
     backbone: str = "efficientnet-lite0"
     adversary: DualAdversary | None = None
     adversarial_weight: float = 1.0
+    controller_share: float = 0.03
+    generator_share: float = 1.0
+    lively: bool = True
     codes_first: int = 0
     item_size: int = field(default=1, init=False)
 
@@ -122,23 +127,32 @@ class JointRecipe:
     def build(self, dataset: Dataset) -> JointAnimator:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
         animator = self.algorithm.build(dataset)
-        if not self._goes_on:
+        if self.lively and not self._goes_on:
             windows = [dataset.motion(clip).descriptor()[::_EVERY] for clip in dataset.clips]
             enliven(animator.controller, torch.from_numpy(np.concatenate(windows).astype(np.float32)))
-        return JointAnimator(animator, self._shots(dataset).looks, alike=self._goes_on)
+        return JointAnimator(animator, self._shots(dataset).looks, alike=self._knows_people)
 
     def constrain(self, network: nn.Module) -> None:
         """The generator's weights are about 1 and scaled when they are used, the controller's are small themselves."""
-        controller: nn.Module = network.animator.controller  # type: ignore[assignment,union-attr]
-        for parameter in controller.parameters():
-            parameter.rate_share = _CONTROLLER_SHARE  # type: ignore[attr-defined]
-        if self._goes_on:
+        animator: Any = network.animator
+        for part, share in {
+            animator.controller: self.controller_share,
+            animator.generator: self.generator_share,
+        }.items():
+            for parameter in part.parameters():
+                parameter.rate_share = share
+        if self._knows_people:
             network.codes.rate_share = _CODES_SHARE  # type: ignore[union-attr]
 
     @cached_property
     def _goes_on(self) -> bool:
-        """The start is an animator, which people's codes mean something to."""
+        """The start is an animator, controller and all."""
         return self.algorithm.starts_with_controller
+
+    @property
+    def _knows_people(self) -> bool:
+        """Codes mean something to the start."""
+        return self.algorithm.start is not None
 
     @cached_property
     def objective(self) -> AnimationLoss:
@@ -149,7 +163,9 @@ class JointRecipe:
     def losses(self, network: nn.Module, batch: Batch, step: int, critic: nn.Module | None = None) -> Losses:
         """L of the frames, the density's terms, and what the critic says."""
         joint: Any = getattr(network, "module", network)
-        joint.animator.requires_grad_(step >= self.codes_first * self._goes_on)
+        learning = step >= self.codes_first * self._goes_on
+        joint.animator.controller.requires_grad_(learning)
+        joint.animator.generator.requires_grad_(learning and self.generator_share > 0)
         matching = self._matching(joint.animator, batch)
         others = matching.beside()
         drawn = network(

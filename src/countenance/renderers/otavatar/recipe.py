@@ -217,7 +217,7 @@ def lite() -> OTAvatarRecipe:
         style=0.0,
         local=30.0,
         pixel=20.0,
-        relief=60.0,
+        relief=10.0,
         distortion=200.0,
         beside_rad=0.8,
         large_scales=(0, 1),

@@ -20,7 +20,9 @@ _FACING = 0.4  # cosine between a point's normal and the way to the camera, from
 
 
 def relief_loss(depth: Tensor, cameras: Tensor) -> Tensor:
-    """How far the surface that rays meet is from the mean face, mean over the points that cameras see.
+    """How far the surface that rays meet is from the mean face: mean square in cm over the points that cameras see.
+
+    The square is for noses: few points are on them, and with the mean distance they stayed 1 cm too flat.
 
     Args:
         depth: (B, 1, r, r), distances along rays, in the scene's units.
@@ -34,7 +36,8 @@ def relief_loss(depth: Tensor, cameras: Tensor) -> Tensor:
     in_camera = -to_camera @ pose[:, :3, :3]  # x right, y down, z forward
     at = (in_camera / in_camera[..., 2:]) @ intrinsics.mT  # in sides of the picture
     found = F.grid_sample(depth, (2 * at[..., :2] - 1)[:, None], padding_mode="border", align_corners=False)
-    off: Tensor = ((found[:, 0, 0] - distance).abs() * seen).sum() / seen.sum().clamp(min=1)
+    off_cm = (found[:, 0, 0] - distance) / UNITS_PER_CM
+    off: Tensor = (off_cm.square() * seen).sum() / seen.sum().clamp(min=1)
     return off
 
 
