@@ -259,7 +259,7 @@ def debug() -> OTAvatarRecipe:
         density_points=20,
         local_eyes=True,
         controller_l1=1e-5,
-        relief=1.0,
+        relief=0.01,
         distortion=1.0,
         beside_rad=0.5,
     )
