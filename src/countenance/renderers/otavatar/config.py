@@ -232,20 +232,27 @@ def ours() -> InversionConfig:
     """
     return InversionConfig(
         steps_w=30,
-        steps_w_plus=60,
+        steps_w_plus=30,
         large_steps=10,
         identity=OptimiserConfig(0.1, clip=1.0),
         camera=None,
         patience=25,
-        tune_steps=100,
-        tune_rate=2e-3,
+        tune_steps=150,
+        tune_rate=1e-2,
     )
 
 
 def our_losses() -> LossConfig:
-    """What counts in these: as in their training, with the whole pyramid, and eyes and mouth as in the paper."""
+    """What counts in these: as in their training, with the whole pyramid, and pixels more, eyes and mouth less."""
     return replace(
-        paper().losses, style=0.0, identity=0.0, pixel=20.0, relief=20.0, distortion=200.0, beside_rad=0.8
+        paper().losses,
+        perceptual=2.0,
+        style=0.0,
+        identity=0.0,
+        pixel=60.0,
+        relief=20.0,
+        distortion=200.0,
+        beside_rad=0.8,
     )
 
 

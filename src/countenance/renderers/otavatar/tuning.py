@@ -31,7 +31,7 @@ def tune(
     seed: int = 0,
     progress: Progress = lambda step, steps, loss: None,
 ) -> Tuned:
-    """Steps of a copy of the generator with the code held still.
+    """Steps of a copy of the generator with the code held still; the rate falls to 0 along a cosine.
 
     As with the code, a run that diverges begins anew with a lower rate.
 
@@ -71,6 +71,7 @@ def _tuned(
     learnt = list(own.generator.requires_grad_().parameters())
     matching = Matching(own, objective, moments, config, torch.Generator().manual_seed(seed))
     adam = torch.optim.Adam(learnt, rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, config.tune_steps)
     losses = list[float]()
     for step in range(config.tune_steps):
         loss, _ = matching.losses(code, own.controller, large=True)
@@ -80,6 +81,7 @@ def _tuned(
         adam.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         adam.step()
+        schedule.step()
         progress(step + 1, config.tune_steps, losses[-1])
     tuned = {name: weight.detach() for name, weight in own.generator.named_parameters()}
     finite = all(bool(torch.isfinite(weight).all()) for weight in tuned.values())
