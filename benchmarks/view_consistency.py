@@ -13,9 +13,9 @@ That error alone proves little: with the mean face, the control has an RMS of 1.
 each landmark fits a point near the axis of the turn, and a head that turns half as far has 1.3 %. So the turn is told,
 too: how far the yaw that the tracker measures is from the camera's, in degrees. A head in 3D has little of both.
 
-The tracker itself takes a photo that was turned for a head that looks more ahead, for it knows how light falls on faces
-and what a turned one hides. So there is a second control, "mesh": the model `geometric`, which bends the photo over a
-face of the right depth (its sides 15 % flatter) and turns it as far as it is told (at 40 degrees, by 38).
+The tracker may take a photo that was turned for a head that looks more ahead than it does. So there is a second
+control, "mesh": the model `geometric`, which lays the photo over a face's relief (its sides 15 % flatter) and turns it
+as far as it is told (at 40 degrees, by 38).
 
 Limits. The landmarker's own error counts: it knows faces, and guesses where a turned one has what can't be seen. The
 outline's landmarks lie where the head's edge appears, which is another place of the skin in every view; those of eyes,

@@ -153,7 +153,7 @@ class LossConfig:
     """Of how far apart that is which a ray sees, Mip-NeRF 360's; not the authors', whose generator knows surfaces."""
     beside_rad: float = 0.0
     """Relief and distortion count from a second camera, too: a random one, up to so far to the side and a third of it
-    up and down. What one view leaves open, such as how a head looks when it turns, is then a head as well."""
+    up and down."""
     controller_l1: float = 0.0
     """Of the sum of the magnitudes of Theta_c, in training. The paper gives no weight, the released code has none."""
 

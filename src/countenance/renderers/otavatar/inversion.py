@@ -103,38 +103,32 @@ class Matching:
         reach = self.objective.config.beside_rad
         return beside(self.moments.cameras, reach, self.numbers) if reach else None
 
-    def terms(self, drawn: Drawn, cameras: Tensor, others: Tensor | None) -> dict[str, Tensor]:
-        """The loss's terms, of both sizes together, and of what was asked of the density.
-
-        Args:
-            drawn: what the animator drew.
-            cameras: (kN, 25) that saw it.
-            others: (kN, 25), those beside.
-        """
+    def terms(self, drawn: Drawn, cameras: Tensor) -> dict[str, Tensor]:
+        """The loss's terms, of both sizes together, and of what was asked of the density."""
         found = [self.objective.terms(drawn.small, self.target(large=False)), drawn.looked]
         if drawn.large is not None:
             found.append(self.objective.terms(drawn.large, self.target(large=True)))
-        return summed([*found, self._shape(drawn, cameras, others)])
+        return summed([*found, self._shape(drawn, cameras)])
 
     def losses(
         self, code: Code, controller: MotionController, *, large: bool, look: Look | None = None
     ) -> tuple[Tensor, Tensor]:
         """Of all frames: everything that is minimised, and the small picture's share of it."""
         ws, cameras = self.codes(code, controller)
-        others = self.beside()
-        drawn = self.animator(ws, cameras, self.randomness(), enlarge=large, look=look, beside=others)
+        drawn = self.animator(ws, cameras, self.randomness(), enlarge=large, look=look, beside=self.beside())
         small = _total(self.objective.terms(drawn.small, self.target(large=False)).values())
-        rest = [*drawn.looked.values(), *self._shape(drawn, cameras, others).values()]
+        rest = [*drawn.looked.values(), *self._shape(drawn, cameras).values()]
         if drawn.large is not None:
             rest += self.objective.terms(drawn.large, self.target(large=True)).values()
         return small + _total(rest), small
 
-    def _shape(self, drawn: Drawn, cameras: Tensor, others: Tensor | None) -> dict[str, Tensor]:
+    def _shape(self, drawn: Drawn, cameras: Tensor) -> dict[str, Tensor]:
         """Each of the two terms is the mean over the views."""
         config, terms = self.objective.config, dict[str, Tensor]()
         views = [(drawn.depth, drawn.distortion, cameras)]
-        if drawn.beside is not None and others is not None:
-            views.append((drawn.beside.depth, drawn.beside.distortion, others))
+        if drawn.beside is not None:
+            seen = drawn.beside.seen
+            views.append((seen.depth, seen.distortion, drawn.beside.cameras))
         if config.relief:
             off = [relief_loss(depth, camera) for depth, _, camera in views]
             terms["relief"] = config.relief * torch.stack(off).mean()

@@ -96,7 +96,7 @@ class JointRecipe:
             people are other people.
         backbone: of the perceptual losses.
         adversary: EG3D's critic, which tells redrawn frames from real ones; not the paper's, whose generator it has
-            taught before. None: pictures are as soft as a mean of what may be there.
+            taught before; None for none.
         adversarial_weight: of what it says.
         controller_share: of the learning rate, at which the controller learns.
         generator_share: the same of the generator; 0 holds it still.
@@ -163,20 +163,19 @@ class JointRecipe:
     def losses(self, network: nn.Module, batch: Batch, step: int, critic: nn.Module | None = None) -> Losses:
         """L of the frames, the density's terms, and what the critic says."""
         joint: Any = getattr(network, "module", network)
-        learning = step >= self.codes_first * self._goes_on
-        joint.animator.controller.requires_grad_(learning)
-        joint.animator.generator.requires_grad_(learning and self.generator_share > 0)
+        held = self._goes_on and step < self.codes_first
+        joint.animator.controller.requires_grad_(not held)
+        joint.animator.generator.requires_grad_(not held and self.generator_share > 0)
         matching = self._matching(joint.animator, batch)
-        others = matching.beside()
         drawn = network(
             batch["look"],
             matching.moments.windows,
             matching.moments.cameras,
             matching.randomness(),
             density=density_look(matching, self.algorithm.training.losses),
-            beside=others,
+            beside=matching.beside(),
         )
-        terms = matching.terms(drawn, matching.moments.cameras, others)
+        terms = matching.terms(drawn, matching.moments.cameras)
         if critic is None or self.adversary is None:
             return Losses({**terms, "total": torch.stack(list(terms.values())).sum()})
         camera = matching.moments.cameras

@@ -29,6 +29,18 @@ Look = Callable[[Density], dict[str, Tensor]]
 """What is to be found out about a scene's density, by name."""
 
 
+class Beside(NamedTuple):
+    """The same scenes from other cameras.
+
+    Attributes:
+        cameras: (B, 25).
+        seen: by them.
+    """
+
+    cameras: Tensor
+    seen: Rendered
+
+
 class Drawn(NamedTuple):
     """Scenes as cameras see them, and what was asked of their density.
 
@@ -37,7 +49,7 @@ class Drawn(NamedTuple):
         large: (B, 3, S, S) super-resolved, about [-1, 1]; None if nobody asked for it.
         depth: (B, 1, r, r), distances along the rays.
         distortion: (B, 1, r, r), how far apart that is which a ray sees, likewise.
-        beside: the same scenes from other cameras; None if nobody asked for it.
+        beside: the same from other cameras; None if nobody asked for it.
         looked: see :data:`Look`.
     """
 
@@ -45,7 +57,7 @@ class Drawn(NamedTuple):
     large: Tensor | None
     depth: Tensor
     distortion: Tensor
-    beside: Rendered | None
+    beside: Beside | None
     looked: dict[str, Tensor]
 
 
@@ -129,7 +141,7 @@ class Animator(nn.Module):
         seen = self.seen(planes, camera, randomness)
         large = self.generator.enlarge(seen.features, ws) if enlarge else None
         looked = {} if look is None else look(lambda points: self.generator.at(planes, points)[0])
-        other = None if beside is None else self.seen(planes, beside, randomness)
+        other = None if beside is None else Beside(beside, self.seen(planes, beside, randomness))
         return Drawn(seen.colours, large, seen.depth, seen.distortion, other, looked)
 
     def _finite(self, planes: TriPlanes, camera: Tensor) -> bool:

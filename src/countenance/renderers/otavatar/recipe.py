@@ -143,9 +143,9 @@ class OTAvatarRecipe:
         average_over_processes(found.controller)
         with torch.no_grad():
             ws, cameras = matching.codes(found.code, found.controller)
-        look, others = density_look(matching, self.training.losses), matching.beside()
-        drawn = network(ws, cameras, matching.randomness(), look=look, beside=others)
-        terms = matching.terms(drawn, cameras, others)
+        look = density_look(matching, self.training.losses)
+        drawn = network(ws, cameras, matching.randomness(), look=look, beside=matching.beside())
+        terms = matching.terms(drawn, cameras)
         total = torch.stack(list(terms.values())).sum()
         follow(animator.controller, found.controller, self.training.ema_decay)
         inner = {"mean_code": found.losses[0], "inverted": found.losses[self.training.identity_steps]}

@@ -22,7 +22,7 @@ _FACING = 0.4  # cosine between a point's normal and the way to the camera, from
 def relief_loss(depth: Tensor, cameras: Tensor) -> Tensor:
     """How far the surface that rays meet is from the mean face: mean square in cm over the points that cameras see.
 
-    The square is for noses: few points are on them, and with the mean distance they stayed 1 cm too flat.
+    The square is for noses: few points are on them, and with the mean distance they stayed too flat.
 
     Args:
         depth: (B, 1, r, r), distances along rays, in the scene's units.
