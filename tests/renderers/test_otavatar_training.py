@@ -78,7 +78,7 @@ def test_steps_of_the_code_leave_the_controller_alone_and_the_reverse(data: Path
     matching = matching_of(data, recipe)
     animator = matching.animator
     before = copied(animator)
-    learner = IdentitySteps(Code.mean(animator, 2), recipe.training.inversion)
+    learner = IdentitySteps(Code.mean(animator, 2), animator, recipe.training.inversion)
     start = learner.code.identity.detach().clone()
     loss, _ = matching.losses(learner.code, animator.controller, large=True)
     learner.step(loss)

@@ -200,6 +200,8 @@ class InversionConfig:
     """Of the correction of the camera's intrinsics, which the paper does not name; None: they stay."""
     correct_rotation: bool = False
     """The camera's rotation is corrected as well."""
+    ridge: float = 0.0
+    """Not the authors': of the mean square of the code's coordinates in ``Animator.spread``, against odd people."""
     reach: float = 5.0
     """w is held within w_avg +- reach while it is learnt, and not when the avatar is driven."""
     large_steps: int = 10
@@ -218,6 +220,8 @@ class InversionConfig:
     """Steps of pivotal tuning of the generator afterwards; the authors tried up to 50, and report without."""
     tune_rate: float = 3e-4
     """Learning rate of Adam in it."""
+    locality: float = 0.0
+    """Not the authors': of how much otherwise the tuned generator moves, for ``arkit``; see :mod:`.locality`."""
 
 
 def patient() -> InversionConfig:
@@ -231,14 +235,16 @@ def ours() -> InversionConfig:
     Cameras are as exact as in training, so they are not corrected.
     """
     return InversionConfig(
-        steps_w=30,
-        steps_w_plus=30,
+        steps_w=20,
+        steps_w_plus=60,
         large_steps=10,
-        identity=OptimiserConfig(0.1, clip=1.0),
+        identity=OptimiserConfig(0.1),
         camera=None,
+        ridge=1.0,
         patience=25,
-        tune_steps=150,
+        tune_steps=130,
         tune_rate=1e-2,
+        locality=100.0,
     )
 
 

@@ -51,7 +51,7 @@ def decouple(matching: Matching, config: TrainingConfig) -> Decoupled:
     large_from = config.steps - config.large_steps
     losses = list[Tensor]()
     with held_still(matching.animator.generator), held_still(controller):
-        learner = IdentitySteps(Code.mean(matching.animator, people), config.inversion)
+        learner = IdentitySteps(Code.mean(matching.animator, people), matching.animator, config.inversion)
         for step in range(config.identity_steps):
             loss, small = matching.losses(learner.code, controller, large=step >= large_from)
             learner.step(loss)

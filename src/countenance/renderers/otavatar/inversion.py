@@ -46,10 +46,6 @@ class Code(NamedTuple):
             mean.repeat(people, 1, 1), mean.new_zeros(people, INTRINSICS), mean.new_zeros(people, _ROTATION)
         )
 
-    def learnable(self) -> Code:
-        """A copy with gradients of its own."""
-        return Code(*(part.detach().clone().requires_grad_() for part in self))
-
     def detached(self) -> Code:
         """Without gradients."""
         return Code(*(part.detach() for part in self))
@@ -82,11 +78,15 @@ class Matching:
         """ws (kN, codes, code_width) within reach of the mean, and cameras (kN, 25), of every frame."""
         times = len(self.moments.windows) // len(code.identity)
         identity, intrinsics, rotation = (part.repeat(times, *[1] * (part.ndim - 1)) for part in code)
-        ws = combined(identity, controller(self.moments.windows))
-        ws = within_reach(ws, self.animator.mean_code, self.config.reach)
+        ws = self.ws(identity, controller, self.moments.windows)
         turned = rotation if self.config.correct_rotation else None
         cameras = self.moments.cameras
         return ws, cameras if self.config.camera is None else corrected(cameras, intrinsics, turned)
+
+    def ws(self, identity: Tensor, controller: MotionController, windows: Tensor) -> Tensor:
+        """Codes (B, codes, code_width) of identities moved by windows (B, D, 27), within reach of the mean."""
+        moved = combined(identity, controller(windows))
+        return within_reach(moved, self.animator.mean_code, self.config.reach)
 
     def randomness(self) -> Randomness:
         """Fresh places of samples for every ray."""
@@ -150,27 +150,41 @@ class IdentitySteps:
     """Steps of the identity code and the camera's correction; no gradient reaches anything else.
 
     Args:
-        start: where the code begins.
+        start: where the code begins; how it differs from the mean code must lie within the animator's ``spread``.
+        animator: knows how people's codes spread.
         config: optimisers.
         rate: the identity's learning rate, if other than the configuration's.
     """
 
-    def __init__(self, start: Code, config: InversionConfig, rate: float | None = None) -> None:
-        self.code = start.learnable()
-        self.clip = config.identity.clip
-        self._optimisers = [optimiser([self.code.identity], config.identity, rate)]
-        self._learnt = [self.code.identity]
+    def __init__(
+        self, start: Code, animator: Animator, config: InversionConfig, rate: float | None = None
+    ) -> None:
+        self._mean, self._spread = animator.mean_code.detach(), animator.spread
+        offset = start.identity.detach() - self._mean
+        self._coordinates = (offset @ torch.linalg.pinv(self._spread)).requires_grad_()
+        camera = [part.detach().clone().requires_grad_() for part in (start.intrinsics, start.rotation)]
+        self._intrinsics, self._rotation = camera
+        self._clip, self._ridge = config.identity.clip, config.ridge
+        self._optimisers = [optimiser([self._coordinates], config.identity, rate)]
+        self._learnt = [self._coordinates]
         if config.camera is not None:
-            camera = [self.code.intrinsics, *([self.code.rotation] if config.correct_rotation else [])]
-            self._optimisers.append(optimiser(camera, config.camera))
-            self._learnt += camera
+            corrected_too = camera if config.correct_rotation else camera[:1]
+            self._optimisers.append(optimiser(corrected_too, config.camera))
+            self._learnt += corrected_too
+
+    @property
+    def code(self) -> Code:
+        """As it is now; a loss of it has gradients for :meth:`step`."""
+        return Code(self._mean + self._coordinates @ self._spread, self._intrinsics, self._rotation)
 
     def step(self, loss: Tensor) -> None:
-        """Go down the gradient of a loss of :attr:`code`."""
+        """Go down the gradient of a loss of :attr:`code`, and of the ridge."""
+        if self._ridge:
+            loss = loss + self._ridge * self._coordinates.square().mean()
         for number, gradient in zip(self._learnt, torch.autograd.grad(loss, self._learnt), strict=True):
             number.grad = gradient
-        if self.clip:
-            torch.nn.utils.clip_grad_norm_([self.code.identity], self.clip)
+        if self._clip:
+            torch.nn.utils.clip_grad_norm_([self._coordinates], self._clip)
         for each in self._optimisers:
             each.step()
 
@@ -273,7 +287,7 @@ def _stage(
     progress: Callable[[int, float], None],
 ) -> Code:
     """Steps in one space; the last ones look at the large picture too. Appends to ``losses``."""
-    learner, controller = IdentitySteps(start, config, rate), matching.animator.controller
+    learner, controller = IdentitySteps(start, matching.animator, config, rate), matching.animator.controller
     last = max(steps - config.large_steps, 0)
     lowest, since, step = math.inf, 0, 0
     while step < steps:

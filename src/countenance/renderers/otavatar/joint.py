@@ -41,6 +41,7 @@ from countenance.training.recipe import Batch, LoopConfig, Losses
 
 _CODES_SHARE = 10.0  # of the learning rate, for codes that begin at the mean
 _MOTION_DEVIATION = 0.3  # of a motion code's numbers, at the start
+_LEAST_SPREAD = 0.01  # of that along the first direction
 _EVERY = 40  # frames, of which one is enough to know how motions differ
 _SHOWN = 4  # frames on a sheet
 _SHOWN_YAW_RAD = 0.4
@@ -221,16 +222,28 @@ class JointRecipe:
     def export(self, network: nn.Module, path: Path, notes: Mapping[str, Any]) -> None:
         """The animator's weights, as :meth:`OTAvatarRecipe.export` writes them; codes stay in the run.
 
-        Their mean becomes the mean code, where inversions start.
+        Their mean becomes the mean code, where inversions start, and how they differ its spread.
         """
         animator: Any = network.animator
-        animator.mean_code.copy_(network.codes.mean(0))  # type: ignore[operator]
+        codes: Tensor = network.codes.detach()  # type: ignore[operator]
+        animator.mean_code.copy_(codes.mean(0))
+        animator.spread.copy_(spread_of(codes))
         self.algorithm.export(animator, path, notes)
 
     def _matching(self, animator: Animator, batch: Batch) -> Matching:
         moments = moments_of(batch)
         objective = self.objective.to(moments.cameras.device)
         return Matching(animator, objective, moments, self.algorithm.training.inversion)
+
+
+def spread_of(codes: Tensor) -> Tensor:
+    """Principal directions (W, W) of codes (N, W), as rows as long as their deviations, none quite without length."""
+    offsets = codes - codes.mean(0)
+    _, singular, directions = torch.linalg.svd(offsets, full_matrices=True)
+    lengths = torch.zeros_like(directions[0])
+    lengths[: len(singular)] = singular / len(codes) ** 0.5
+    spread: Tensor = lengths.clamp_min(_LEAST_SPREAD * float(lengths[0]))[:, None] * directions
+    return spread.contiguous()
 
 
 @torch.no_grad()

@@ -51,6 +51,7 @@ class Drawn(NamedTuple):
         distortion: (B, 1, r, r), how far apart that is which a ray sees, likewise.
         beside: the same from other cameras; None if nobody asked for it.
         looked: see :data:`Look`.
+        table: of the planes that were seen, see :class:`TriPlanes`.
     """
 
     small: Tensor
@@ -59,6 +60,7 @@ class Drawn(NamedTuple):
     distortion: Tensor
     beside: Beside | None
     looked: dict[str, Tensor]
+    table: Tensor
 
 
 class Animator(nn.Module):
@@ -66,6 +68,12 @@ class Animator(nn.Module):
 
     Args:
         config: sizes, and the motion that moves it.
+
+    Attributes:
+        spread: (code_width, code_width), how the identity codes of people differ from the mean code: rows are
+            directions, as long as codes deviate along them. A unit matrix where that is not known. Identity codes are
+            learnt in its coordinates, which keeps them near people's (the P_N space of Zhu et al., "Improved StyleGAN
+            Embedding: Where are the Good Latents?", 2020).
     """
 
     def __init__(self, config: AnimatorConfig) -> None:
@@ -73,6 +81,8 @@ class Animator(nn.Module):
         self.config = config
         self.generator = EG3D(config.generator)
         self.controller = MotionController(config.controller)
+        self.register_buffer("spread", torch.eye(config.controller.code_width))
+        self.spread: Tensor
 
     @property
     def mean_code(self) -> Tensor:
@@ -137,12 +147,13 @@ class Animator(nn.Module):
             nothing = (ws.sum() * math.nan).expand(len(ws), COLOURS, 1, 1)
             sides = (self.config.generator.neural_rendering_resolution, self.config.size)
             empty = [nothing.expand(-1, -1, side, side) for side in sides]
-            return Drawn(empty[0], empty[1] if enlarge else None, empty[0][:, :1], empty[0][:, :1], None, {})
+            large = empty[1] if enlarge else None
+            return Drawn(empty[0], large, empty[0][:, :1], empty[0][:, :1], None, {}, planes.table)
         seen = self.seen(planes, camera, randomness)
         large = self.generator.enlarge(seen.features, ws) if enlarge else None
         looked = {} if look is None else look(lambda points: self.generator.at(planes, points)[0])
         other = None if beside is None else Beside(beside, self.seen(planes, beside, randomness))
-        return Drawn(seen.colours, large, seen.depth, seen.distortion, other, looked)
+        return Drawn(seen.colours, large, seen.depth, seen.distortion, other, looked, planes.table)
 
     def _finite(self, planes: TriPlanes, camera: Tensor) -> bool:
         parts = (planes.table, camera, *self.generator.decoder.parameters())

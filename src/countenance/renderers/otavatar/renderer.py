@@ -34,6 +34,7 @@ from countenance.renderers.otavatar.config import (
 )
 from countenance.renderers.otavatar.drawing import Drawing
 from countenance.renderers.otavatar.inversion import INTRINSICS, Code, Progress, invert
+from countenance.renderers.otavatar.locality import expressions_beside
 from countenance.renderers.otavatar.network import MODEL, Animator, animator_config
 from countenance.renderers.otavatar.objective import AnimationLoss, Moments, ibug_landmarks, load_objective
 from countenance.renderers.otavatar.tuning import Tuned, tune
@@ -128,7 +129,7 @@ class OTAvatarRenderer:
             (picture.float() / 127.5 - 1).to(self._device),
             *(torch.from_numpy(array).to(self._device) for array in given),
         )
-        found, tuned = self._learnt(moments)
+        found, tuned = self._learnt(moments, own)
         correction = torch.cat([found.intrinsics, found.rotation], 1)[0].cpu().numpy()
         code = found.identity[0].cpu().numpy()
         # As they are saved, in half precision, so that a file gives the same pictures.
@@ -150,9 +151,11 @@ class OTAvatarRenderer:
             found.append(f"{turned}; take a photo from the front")
         return found
 
-    def _learnt(self, moments: Moments) -> tuple[Code, Tuned]:
+    def _learnt(self, moments: Moments, motion: Motion) -> tuple[Code, Tuned]:
         """The code, and what was tuned of the generator."""
-        config = self.inversion
+        config, expressions = self.inversion, None
+        if config.locality:
+            expressions = torch.from_numpy(expressions_beside(motion, seed=self._seed)).to(self._device)
         before = config.steps_w + config.steps_w_plus
         steps = before + config.tune_steps
         with torch.enable_grad():
@@ -172,6 +175,7 @@ class OTAvatarRenderer:
                 moments,
                 code,
                 config,
+                expressions=expressions,
                 seed=self._seed,
                 progress=lambda step, _, loss: self.progress(before + step, steps, loss),
             )

@@ -14,6 +14,7 @@ from torch import Tensor
 from countenance.errors import InversionDiverged
 from countenance.renderers.otavatar.config import InversionConfig
 from countenance.renderers.otavatar.inversion import Code, Matching, Progress
+from countenance.renderers.otavatar.locality import Locality
 from countenance.renderers.otavatar.network import Animator
 from countenance.renderers.otavatar.objective import AnimationLoss, Moments
 
@@ -28,6 +29,7 @@ def tune(
     code: Code,
     config: InversionConfig,
     *,
+    expressions: Tensor | None = None,
     seed: int = 0,
     progress: Progress = lambda step, steps, loss: None,
 ) -> Tuned:
@@ -40,7 +42,8 @@ def tune(
         objective: L.
         moments: the frame whose code it is.
         code: the pivot.
-        config: ``tune_steps`` and ``tune_rate``.
+        config: ``tune_steps``, ``tune_rate`` and ``locality``.
+        expressions: (K, D, 27), with which the tuned generator is to move as before; None leaves locality out.
         seed: of the places of samples on rays.
         progress: see :data:`countenance.renderers.otavatar.inversion.Progress`.
 
@@ -49,7 +52,12 @@ def tune(
     """
     rate = config.tune_rate
     for _ in range(config.retries + 1):
-        tuned, losses = _tuned(animator, objective, moments, code, config, rate, seed, progress)
+        numbers = torch.Generator().manual_seed(seed)
+        matching = Matching(animator, objective, moments, config, numbers)
+        kept = None
+        if config.locality and expressions is not None:
+            kept = Locality(matching, code, expressions)
+        tuned, losses = _tuned(matching, code, rate, kept, progress)
         if tuned is not None:
             return tuned
         tried, rate = rate, rate * config.retry_rate
@@ -57,27 +65,25 @@ def tune(
 
 
 def _tuned(
-    animator: Animator,
-    objective: AnimationLoss,
-    moments: Moments,
-    code: Code,
-    config: InversionConfig,
-    rate: float,
-    seed: int,
-    progress: Progress,
+    before: Matching, code: Code, rate: float, kept: Locality | None, progress: Progress
 ) -> tuple[Tuned | None, list[float]]:
     """One run and its losses; None where it diverged."""
-    own = copy.deepcopy(animator)
+    config, own = before.config, copy.deepcopy(before.animator)
     learnt = list(own.generator.requires_grad_().parameters())
-    matching = Matching(own, objective, moments, config, torch.Generator().manual_seed(seed))
+    matching = Matching(own, before.objective, before.moments, config, before.numbers)
+    with torch.no_grad():
+        ws, cameras = matching.codes(code, own.controller)
     adam = torch.optim.Adam(learnt, rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, config.tune_steps)
     losses = list[float]()
     for step in range(config.tune_steps):
-        loss, _ = matching.losses(code, own.controller, large=True)
+        drawn = own(ws, cameras, matching.randomness(), beside=matching.beside())
+        loss = torch.stack(list(matching.terms(drawn, cameras).values())).sum()
         losses.append(float(loss.detach()))
         if not losses[-1] <= config.most_rise * losses[0]:  # NaN, too
             return None, losses
+        if kept is not None:
+            loss = loss + config.locality * kept.loss(own, drawn.table)
         adam.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         adam.step()
