@@ -131,6 +131,7 @@ from countenance.evaluation.engines import run_tasks
 if __name__ == "__main__":
     import signal
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores Ctrl-C
     print(list(run_tasks([Job("sleeps", Path(sys.argv[1]))] * 4, workers=2)))
 """
 
