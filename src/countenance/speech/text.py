@@ -57,6 +57,7 @@ _STOPS: Final = frozenset("pbtdkɡgqɢcɟʈɖ")
 _STRESS: Final = "ˈˌ"
 _CLOSURE_S: Final = 0.06
 _STEP_S: Final = 0.005
+_SEED: Final = 1
 _QUIET: Final = 0.002  # root mean square, of full scale; a closure is at zero, the softest speech above
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z0-9 ()_-]{1,40}")
@@ -100,7 +101,7 @@ class SpokenText:
 
 
 def speak(text: str, *, voice: str = "en-us", speed_wpm: int = 165, pitch: int = 50) -> SpokenText:
-    """Speaks a text. The same arguments give the same samples, whatever was spoken before.
+    """Speaks a text. The same arguments give the same samples, whenever and after whatever.
 
     The names of phonemes are those of espeak's IPA events: unlike its mnemonics, a letter means the same in
     every language. A plosive's silent closure counts to the plosive, up to 60 ms of it.
@@ -168,6 +169,10 @@ def _espeak() -> Iterator[tuple[ctypes.CDLL, int]]:
         if rate <= 0:
             fix = "install espeakng-loader again, in a folder whose path is shorter than 120 characters"
             raise WeightsMissing("espeak-ng-data", fix)
+        # Since 1.52 espeak draws breath and flutter by numbers that begin with the second of the day; before,
+        # there was neither the seed nor the function that sets it.
+        if hasattr(library, "espeak_ng_SetRandSeed"):
+            library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
         try:
             yield library, rate
         finally:
