@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import PackageNotFoundError, files
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from countenance.arrays import Doubles, Floats, Image
 from countenance.errors import DependencyMissing
+from countenance.weights.dlib_files import RECOGNITION, dlib_file
 
-_RECOGNITION = "dlib_face_recognition_resnet_model_v1.dat"
 _SHAPE = "shape_predictor_5_face_landmarks.dat"
 
 
@@ -55,14 +53,10 @@ def require_dlib() -> None:
 
 @cache
 def _networks() -> tuple[Any, Any, Any]:
+    needed_for = "the identity metric"
+    shape, network = (dlib_file(name, needed_for) for name in (_SHAPE, RECOGNITION))
     try:
         import dlib
-
-        folder = next(
-            Path(str(f.locate())).parent for f in files("face-recognition-models") or () if f.name == _SHAPE
-        )
-    except (ImportError, PackageNotFoundError, StopIteration) as error:
-        package = "dlib-bin' and 'face-recognition-models"
-        raise DependencyMissing(package, "evaluation", "the identity metric") from error
-    shape, network = folder / _SHAPE, folder / _RECOGNITION
+    except ImportError as error:
+        raise DependencyMissing("dlib-bin", "evaluation", needed_for) from error
     return dlib, dlib.shape_predictor(str(shape)), dlib.face_recognition_model_v1(str(network))

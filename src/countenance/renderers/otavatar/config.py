@@ -133,6 +133,8 @@ class LossConfig:
     """L_m sees the eyes as well as the mouth. In the released code the eyes' terms are 0 by a slip."""
     identity: float = 1.0
     """Of L_id, Eq. 14."""
+    recogniser: Literal["arcface", "dlib"] = "arcface"
+    """The network that L_id asks; dlib's is not the paper's, but free."""
     pixel: float = 1.0
     """Of the smooth L1 distance of pixels, which the paper does not name."""
     outside: float = 1.0

@@ -8,15 +8,23 @@ a picture of 512 x 512, whatever the pictures' own size.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from countenance.arrays import Doubles
 from countenance.face.alignment import ARCFACE_PX, five_points
 from countenance.face.procrustes import similarity
-from countenance.losses.arcface import SIDE, GreyArcFace
+from countenance.losses.arcface import SIDE as GREY_SIDE
+from countenance.losses.arcface import GreyArcFace
+from countenance.losses.dlib_face import CHIP_IBUG, CHIP_PX, DlibFace
+from countenance.losses.dlib_face import SIDE as CHIP_SIDE
+
+Recogniser: TypeAlias = GreyArcFace | DlibFace
 
 LANDMARK_SIDE = 512
 _REGIONS = {  # points, and padding in px of 512
@@ -119,9 +127,23 @@ def face_alignment(landmarks: Tensor, side: int) -> Tensor:
         landmarks: (B, 68, 2).
         side: of the pictures, in px.
     """
+    return _alignment(landmarks, side, five_points, ARCFACE_PX)
+
+
+def chip_alignment(landmarks: Tensor, side: int) -> Tensor:
+    """(B, 2, 3): the same to px of dlib's aligned faces ("chips")."""
+    return _alignment(landmarks, side, lambda points: points[list(CHIP_IBUG)], CHIP_PX)
+
+
+def _alignment(
+    landmarks: Tensor,
+    side: int,
+    choose: Callable[[Doubles], Doubles],
+    template: Sequence[tuple[float, float]],
+) -> Tensor:
     matrices = []
     for points in (landmarks.detach().cpu().double() * (side / LANDMARK_SIDE)).numpy():
-        scale, rotation, shift = similarity(five_points(points), np.array(ARCFACE_PX))
+        scale, rotation, shift = similarity(choose(points), np.array(template))
         matrices.append(np.column_stack([scale * rotation, shift]))
     return torch.from_numpy(np.stack(matrices)).to(landmarks)
 
@@ -129,11 +151,22 @@ def face_alignment(landmarks: Tensor, side: int) -> Tensor:
 def aligned_grey(pictures: Tensor, matrices: Tensor) -> Tensor:
     """(B, 3, S, S) in [-1, 1] -> (B, 1, 128, 128) grey faces for ArcFace, 0 beyond the pictures."""
     grey = (pictures * torch.tensor(_GREY).to(pictures)[:, None, None]).sum(1, keepdim=True)
-    at = torch.arange(SIDE, device=pictures.device, dtype=matrices.dtype)
+    return _aligned(grey, matrices, GREY_SIDE)
+
+
+def aligned_chips(pictures: Tensor, matrices: Tensor) -> Tensor:
+    """(B, 3, S, S) in [-1, 1] -> (B, 3, 150, 150) faces for dlib, black beyond the pictures."""
+    return _aligned(pictures + 1, matrices, CHIP_SIDE) - 1
+
+
+def _aligned(pictures: Tensor, matrices: Tensor, side: int) -> Tensor:
+    at = torch.arange(side, device=pictures.device, dtype=matrices.dtype)
     there = torch.stack(torch.meshgrid(at, at, indexing="xy"), -1).reshape(-1, 2)
     source = (there - matrices[:, None, :, 2]) @ torch.linalg.inv(matrices[:, :, :2]).mT
-    grid = (source * (2 / (pictures.shape[-1] - 1)) - 1).reshape(-1, SIDE, SIDE, 2)
-    return F.grid_sample(grey, grid.to(grey), mode="bilinear", padding_mode="zeros", align_corners=True)
+    grid = (source * (2 / (pictures.shape[-1] - 1)) - 1).reshape(-1, side, side, 2)
+    return F.grid_sample(
+        pictures, grid.to(pictures), mode="bilinear", padding_mode="zeros", align_corners=True
+    )
 
 
 def embedding_distance(ours: Tensor, theirs: Tensor) -> Tensor:
@@ -141,16 +174,19 @@ def embedding_distance(ours: Tensor, theirs: Tensor) -> Tensor:
     return (1 - F.cosine_similarity(ours, theirs.detach(), dim=1)).mean()
 
 
-def identity_loss(network: GreyArcFace, predicted: Tensor, target: Tensor, landmarks: Tensor) -> Tensor:
+def identity_loss(network: Recogniser, predicted: Tensor, target: Tensor, landmarks: Tensor) -> Tensor:
     """L_id, Eq. 14: how unlike the people in two pictures are, 0 to 2.
 
     Args:
-        network: see :func:`countenance.losses.arcface.load_grey_arcface`.
+        network: ArcFace's, as the paper has it (:func:`countenance.losses.arcface.load_grey_arcface`), or dlib's
+            (:func:`countenance.losses.dlib_face.load_dlib_face`), whose vectors differ much less between people.
         predicted: (B, 3, S, S) in [-1, 1].
         target: the same.
         landmarks: (B, 68, 2) of the target; both pictures are aligned by them.
     """
-    matrices = face_alignment(landmarks, predicted.shape[-1])
+    chips = isinstance(network, DlibFace)
+    matrices = (chip_alignment if chips else face_alignment)(landmarks, predicted.shape[-1])
+    faces = aligned_chips if chips else aligned_grey
     with torch.no_grad():
-        wanted = network(aligned_grey(target, matrices))
-    return embedding_distance(network(aligned_grey(predicted, matrices)), wanted)
+        wanted = network(faces(target, matrices))
+    return embedding_distance(network(faces(predicted, matrices)), wanted)

@@ -14,13 +14,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from countenance.arrays import Floats
-from countenance.errors import BadValue, LossLeftOut, WeightsMissing
+from countenance.errors import BadValue, DependencyMissing, LossLeftOut, WeightsMissing
 from countenance.face.mediapipe_topology import IBUG_68, VERTEX_COUNT
-from countenance.losses.arcface import GreyArcFace, load_grey_arcface
+from countenance.losses.arcface import load_grey_arcface
 from countenance.losses.backbones import EfficientNetLite0Features, VGG19Features, load_backbone
+from countenance.losses.dlib_face import load_dlib_face
 from countenance.losses.perceptual import Features, PerceptualLoss
 from countenance.renderers.otavatar.config import AnimatorConfig, LossConfig
-from countenance.renderers.otavatar.losses import LANDMARK_SIDE, identity_loss, local_loss, region_mask
+from countenance.renderers.otavatar.losses import (
+    LANDMARK_SIDE,
+    Recogniser,
+    identity_loss,
+    local_loss,
+    region_mask,
+)
 
 _LEAST_PX = 32  # side of a picture that both backbones can take; smaller ones are enlarged
 
@@ -70,7 +77,7 @@ class AnimationLoss(nn.Module):
         self,
         config: LossConfig,
         backbone: VGG19Features | EfficientNetLite0Features,
-        recogniser: GreyArcFace | None = None,
+        recogniser: Recogniser | None = None,
     ) -> None:
         super().__init__()
         self.config, self.recogniser = config, recogniser
@@ -131,11 +138,11 @@ def load_objective(config: LossConfig, sizes: AnimatorConfig, backbone: str | No
         small_scales=_large_enough(config.small_scales, sizes.generator.neural_rendering_resolution),
         large_scales=_large_enough(config.large_scales, sizes.size),
     )
-    recogniser: GreyArcFace | None = None
+    recogniser: Recogniser | None = None
     if config.identity:
         try:
-            recogniser = load_grey_arcface()
-        except WeightsMissing as missing:
+            recogniser = load_grey_arcface() if config.recogniser == "arcface" else load_dlib_face()
+        except (WeightsMissing, DependencyMissing) as missing:
             _say(f"the loss does without identity (Eq. 14): {missing}")
     return AnimationLoss(config, features, recogniser)
 

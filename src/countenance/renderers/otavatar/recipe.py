@@ -216,6 +216,8 @@ def lite() -> OTAvatarRecipe:
         sizes.paper().losses,
         style=0.0,
         local=30.0,
+        identity=5.0,
+        recogniser="dlib",
         pixel=20.0,
         relief=10.0,
         distortion=200.0,

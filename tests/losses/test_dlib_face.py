@@ -1,0 +1,100 @@
+"""dlib's recognition network in PyTorch: the numbers of dlib itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from skimage import data
+
+from countenance.errors import DependencyMissing, WeightsDamaged
+from countenance.losses.dlib_face import CHIP_IBUG, DlibFace, load_dlib_face
+from countenance.renderers.otavatar.losses import aligned_chips, chip_alignment, identity_loss
+from countenance.weights import dlib_files
+from countenance.weights.dlib_files import RECOGNITION, dlib_file, read_layers
+
+SHAPE = "shape_predictor_5_face_landmarks.dat"
+FROM_THE_LEFT = (2, 3, 1, 0, 4)  # dlib's five points
+
+
+@pytest.fixture(scope="module")
+def network() -> DlibFace:
+    pytest.importorskip("dlib", reason="dlib is not here: pip install 'countenance[evaluation]'")
+    return load_dlib_face()
+
+
+@pytest.fixture(scope="module")
+def seen(network: DlibFace) -> tuple[np.ndarray, np.ndarray, Any]:
+    """The astronaut's aligned face, her five points, and the recogniser, all by dlib."""
+    import dlib
+
+    picture = data.astronaut()
+    found = dlib.shape_predictor(str(dlib_file(SHAPE, "a test")))(picture, dlib.rectangle(177, 77, 270, 190))
+    points = np.array([(point.x, point.y) for point in found.parts()], float)[list(FROM_THE_LEFT)]
+    recogniser = dlib.face_recognition_model_v1(str(dlib_file(RECOGNITION, "a test")))
+    return dlib.get_face_chip(picture, found), points, recogniser
+
+
+def tensor(picture: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
+
+
+def test_the_network_gives_dlibs_numbers(network: DlibFace, seen: tuple[np.ndarray, np.ndarray, Any]) -> None:
+    chip, _, recogniser = seen
+    assert not any(parameter.requires_grad for parameter in network.parameters())
+    ours, theirs = network(tensor(chip))[0].numpy(), np.array(recogniser.compute_face_descriptor(chip))
+    np.testing.assert_allclose(ours, theirs, atol=5e-6)
+    assert np.linalg.norm(theirs) > 1
+
+
+def test_faces_are_laid_where_dlib_lays_them(seen: tuple[np.ndarray, np.ndarray, Any]) -> None:
+    chip, points, _ = seen
+    landmarks = torch.zeros(1, 68, 2)
+    landmarks[0, list(CHIP_IBUG)] = torch.from_numpy(points).float()
+    ours = aligned_chips(tensor(data.astronaut()), chip_alignment(landmarks, 512))
+    # of 255; a shift by half a pixel makes three times as much
+    assert float((ours - tensor(chip)).abs().mean()) * 127.5 < 1.5
+
+
+def test_the_loss_knows_people_and_leads_back_to_them(
+    network: DlibFace, seen: tuple[np.ndarray, np.ndarray, Any]
+) -> None:
+    _, points, _ = seen
+    landmarks = torch.zeros(1, 68, 2)
+    landmarks[0, list(CHIP_IBUG)] = torch.from_numpy(points).float()
+    picture = tensor(data.astronaut())
+    flipped = picture.clone()
+    flipped[..., 110:190, 180:270] = picture[..., 110:190, 180:270].flip(-2)
+    brighter, other = (
+        float(identity_loss(network, changed, picture, landmarks)) for changed in (picture + 0.1, flipped)
+    )
+    assert 0 < brighter < other / 3
+    changed = flipped.requires_grad_()
+    (gradient,) = torch.autograd.grad(identity_loss(network, changed, picture, landmarks), changed)
+    after = float(identity_loss(network, changed.detach() - 0.02 * gradient.sign(), picture, landmarks))
+    assert after < 0.9 * other
+
+
+def test_a_damaged_file_is_told(network: DlibFace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = dlib_file(RECOGNITION, "a test").read_bytes()
+    for name, content, words in (
+        ("short.dat", whole[:30_000], "cut off"),
+        ("other.dat", b"no network at all", "no network of dlib's"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(WeightsDamaged, match=words):
+            read_layers(tmp_path / name)
+    fewer = tmp_path / "fewer.dat"
+    fewer.write_bytes(whole[: whole.rfind(b"\x01\x05con_4")])
+    monkeypatch.setattr("countenance.losses.dlib_face.dlib_file", lambda name, needed_for: fewer)
+    with pytest.raises(WeightsDamaged, match="another network"):
+        load_dlib_face()
+
+
+def test_without_the_wheel_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dlib_files, "WHEEL", "not-installed-here")
+    with pytest.raises(DependencyMissing, match=r"countenance\[evaluation\]"):
+        load_dlib_face()
