@@ -5,8 +5,9 @@ countenance train otavatar-joint --data DATASET -o RUN
 python benchmarks/decoupling.py schemes DATASET --start RUN/weights.safetensors -o FOLDER [--markdown FILE]
 python benchmarks/decoupling.py controllers DATASET --start RUN/weights.safetensors -o OTHER [--markdown FILE]
 
-Schemes and losses (Tables 3 and 4) go on from RUN by Algorithm 1. Controllers (Table 5) begin anew, as the authors'
-does, on RUN's generator, which is held still, while they and people's codes in W learn.
+Schemes and losses (Tables 3 and 4) go on from RUN by Algorithm 1. Controllers (Table 5) begin anew and learn alone, on
+RUN's generator and with people's codes in W, which RUN's own controller has helped to find beforehand. They begin with
+lively codes (:func:`countenance.renderers.otavatar.joint.enliven`): from near 0, as the authors' do, they take longer.
 Interrupt it whenever you like: the same command goes on, and what is in FOLDER is not made again.
 """
 
@@ -15,10 +16,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import nn
 
 from countenance.data.dataset import Dataset
 from countenance.evaluation.evaluate import Crew, Settings, evaluate
@@ -27,17 +31,21 @@ from countenance.evaluation.protocols.sizes import Sizes
 from countenance.evaluation.report.tables import number
 from countenance.generators.eg3d import official as eg3d
 from countenance.renderers.otavatar import joint, recipe
+from countenance.renderers.otavatar.joint import JointAnimator, JointRecipe
 from countenance.renderers.otavatar.recipe import OTAvatarRecipe
 from countenance.renderers.otavatar.renderer import from_file
+from countenance.training.checkpoint import LAST
 from countenance.training.loop import WEIGHTS, train
 from countenance.training.recipe import LoopConfig, Recipe
+from countenance.weights.torch_files import load_torch_file
 from countenance.weights.weight_files import read_weights
 from guidance_patterns import only_these
 from heads_test import CLIPS, quiet
 from page import replace_section, section_of
 
 PARTS = ("schemes", "controllers")
-CONTROLLER_RATE = 1e-3
+CODES_STEPS = 300
+CODES = "codes"
 METRICS = (
     "identity_cosine_dlib",
     "expression_error_arkit",
@@ -72,6 +80,7 @@ SCHEMES: dict[str, Change] = {
     "N_id 18, N_mo 17": _steps(18, 17),
     "N_id 5, N_mo 30": _steps(5, 30),
     "no L_m": _losses(local=0.0),
+    "no L_id": _losses(identity=0.0),
     "generator held": lambda base: replace(base, loop=replace(base.loop, learning_rate=0.0)),
 }
 CONTROLLERS: dict[str, Change] = {
@@ -106,11 +115,47 @@ def schemes(start: Path, iterations: int) -> dict[str, Recipe]:
     return made
 
 
-def controllers(generator: Path, steps: int) -> dict[str, Recipe]:
-    """By name; nothing but them and the codes learns."""
+@dataclass(frozen=True)
+class NewController(JointRecipe):
+    """A controller learns on a generator and codes that are known.
+
+    Attributes:
+        known: folder of the run that has found the codes.
+    """
+
+    known: Path = Path()
+
+    def build(self, dataset: Dataset) -> JointAnimator:
+        """See :class:`JointRecipe`."""
+        network = super().build(dataset)
+        codes = load_torch_file(self.known / LAST)["network"]["codes"]
+        with torch.no_grad():
+            network.codes.copy_(codes)
+        return network
+
+    def constrain(self, network: nn.Module) -> None:
+        """See :class:`JointRecipe`."""
+        super().constrain(network)
+        network.codes.rate_share = 0.0  # type: ignore[union-attr]
+
+
+def known_codes(start: Path) -> JointRecipe:
+    """Codes in W of all people, from the mean code on; nothing else learns."""
+    made = replace(joint.lite(), adversary=None, codes_first=CODES_STEPS)
+    return replace(made, loop=_brief(made.loop, CODES_STEPS)).starting_from(start)
+
+
+def controllers(generator: Path, known: Path, steps: int) -> dict[str, Recipe]:
+    """By name; nothing but them learns."""
     together = joint.lite()
-    rates = {"generator_share": 0.0, "controller_share": CONTROLLER_RATE / together.loop.learning_rate}
-    base = replace(together, adversary=None, lively=False, loop=_brief(together.loop, steps), **rates)
+    of_pictures = _losses(relief=0.0, distortion=0.0, beside_rad=0.0, identity=0.0)  # heads and people stay
+    base = NewController(
+        of_pictures(together.algorithm),
+        _brief(together.loop, steps),
+        generator_share=0.0,
+        controller_share=1.0,
+        known=known,
+    )
     return {
         name: replace(base, algorithm=change(base.algorithm)).starting_from(generator)
         for name, change in CONTROLLERS.items()
@@ -178,7 +223,12 @@ def main() -> None:
         start.write_bytes(args.start.read_bytes())
         eg3d.save(from_file(start).network.generator, generator, {})
     weights = {"start": start}
-    variants = schemes(start, args.iterations) if of_schemes else controllers(generator, args.steps)
+    if of_schemes:
+        variants = schemes(start, args.iterations)
+    else:
+        known = args.output / CODES
+        trained(CODES, known_codes(start), args.dataset, known)
+        variants = controllers(generator, known, args.steps)
     for name, made in variants.items():
         weights[name] = trained(name, made, args.dataset, args.output / _label(name))
     cases = Settings("cross-identity", args.clips, Sizes(args.frames, 5), limit=args.count, videos=False)
@@ -188,7 +238,7 @@ def main() -> None:
     budget = (
         f"{args.iterations} iterations of Algorithm 1 from `start`; `joint`: as many drawings."
         if of_schemes
-        else f"{args.steps} steps of a new controller on `start`'s generator, which is held still."
+        else f"{args.steps} steps of a new controller; `start`'s generator and people's codes are held still."
     )
     asked = f"`cross-identity`, {len(report['protocol']['cases'])} cases of {args.frames} frames."
     text = "\n".join([f"{budget} {people} people, one seed. {asked}", "", *table(report, weights)])

@@ -22,8 +22,8 @@ from countenance.renderers.otavatar.config import ControllerConfig, released
 from countenance.renderers.otavatar.controller import MotionController, combined, within_reach
 from countenance.renderers.otavatar.losses import (
     aligned_grey,
-    embedding_distance,
     face_alignment,
+    identity_loss,
     local_loss,
     region_boxes,
     region_mask,
@@ -252,7 +252,7 @@ def test_the_identity_loss(shared: Path) -> None:
     assert grey.shape[2:] == (SIDE, SIDE)
     half_pixel = matrices + torch.tensor([[0, 0, 0.5], [0, 0, 0.5]])
     assert relative_error(aligned_grey(given["image"], half_pixel), expected["grey"]) > 1e-2
-    loss = embedding_distance(given["embedding_predicted"], given["embedding_target"])
+    loss = identity_loss(given["embedding_predicted"], given["embedding_target"])
     assert float(loss) == pytest.approx(float(expected["loss"]), rel=1e-4)
 
 

@@ -169,24 +169,25 @@ def _aligned(pictures: Tensor, matrices: Tensor, side: int) -> Tensor:
     )
 
 
-def embedding_distance(ours: Tensor, theirs: Tensor) -> Tensor:
-    """Mean of 1 - cos of vectors (B, D), Eq. 14; no gradient flows into ``theirs``."""
-    return (1 - F.cosine_similarity(ours, theirs.detach(), dim=1)).mean()
-
-
-def identity_loss(network: Recogniser, predicted: Tensor, target: Tensor, landmarks: Tensor) -> Tensor:
-    """L_id, Eq. 14: how unlike the people in two pictures are, 0 to 2.
+def embedded(network: Recogniser, pictures: Tensor, landmarks: Tensor) -> Tensor:
+    """E of Eq. 14: (B, D), who is seen.
 
     Args:
         network: ArcFace's, as the paper has it (:func:`countenance.losses.arcface.load_grey_arcface`), or dlib's
             (:func:`countenance.losses.dlib_face.load_dlib_face`), whose vectors differ much less between people.
-        predicted: (B, 3, S, S) in [-1, 1].
-        target: the same.
-        landmarks: (B, 68, 2) of the target; both pictures are aligned by them.
+        pictures: (B, 3, S, S) in [-1, 1].
+        landmarks: (B, 68, 2), by which they are aligned.
     """
-    chips = isinstance(network, DlibFace)
-    matrices = (chip_alignment if chips else face_alignment)(landmarks, predicted.shape[-1])
-    faces = aligned_chips if chips else aligned_grey
-    with torch.no_grad():
-        wanted = network(faces(target, matrices))
-    return embedding_distance(network(faces(predicted, matrices)), wanted)
+    if isinstance(network, DlibFace):
+        faces = aligned_chips(pictures, chip_alignment(landmarks, pictures.shape[-1]))
+    else:
+        faces = aligned_grey(pictures, face_alignment(landmarks, pictures.shape[-1]))
+    vectors: Tensor = network(faces)
+    return vectors
+
+
+def identity_loss(ours: Tensor, theirs: Tensor) -> Tensor:
+    """L_id, Eq. 14: the mean of 1 - cos of what :func:`embedded` gives, (B, D), 0 to 2; no gradient flows into
+    ``theirs``.
+    """
+    return (1 - F.cosine_similarity(ours, theirs.detach(), dim=1)).mean()

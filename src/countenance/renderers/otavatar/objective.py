@@ -24,6 +24,7 @@ from countenance.renderers.otavatar.config import AnimatorConfig, LossConfig
 from countenance.renderers.otavatar.losses import (
     LANDMARK_SIDE,
     Recogniser,
+    embedded,
     identity_loss,
     local_loss,
     region_mask,
@@ -56,12 +57,14 @@ class Wanted(NamedTuple):
         features: of the perceptual loss.
         landmarks: (B, 68, 2) in px of 512.
         large: the pictures are the super-resolved ones.
+        people: (B, D), their embeddings; None without L_id.
     """
 
     pictures: Tensor
     features: Features
     landmarks: Tensor
     large: bool
+    people: Tensor | None = None
 
 
 class AnimationLoss(nn.Module):
@@ -89,7 +92,10 @@ class AnimationLoss(nn.Module):
         perceptual = self.large if large else self.small
         with torch.no_grad():
             pictures = _resized(moments.pictures, side)
-            return Wanted(pictures, _features(perceptual, pictures), moments.landmarks, large)
+            people = None
+            if self.config.identity and self.recogniser is not None:
+                people = embedded(self.recogniser, pictures, moments.landmarks)
+            return Wanted(pictures, _features(perceptual, pictures), moments.landmarks, large, people)
 
     def terms(self, pictures: Tensor, wanted: Wanted) -> dict[str, Tensor]:
         """Weighted scalars by name, of pictures (B, 3, s, s); terms that count nothing are left out."""
@@ -106,9 +112,9 @@ class AnimationLoss(nn.Module):
             mask = region_mask(wanted.landmarks, pictures.shape[-1], config.outside)
             differences = F.smooth_l1_loss(pictures, wanted.pictures, reduction="none")
             terms["pixel"] = config.pixel * (differences * mask).mean()
-        if config.identity and self.recogniser is not None:
-            unlike = identity_loss(self.recogniser, pictures, wanted.pictures, wanted.landmarks)
-            terms["identity"] = config.identity * unlike
+        if self.recogniser is not None and wanted.people is not None:
+            seen = embedded(self.recogniser, pictures, wanted.landmarks)
+            terms["identity"] = config.identity * identity_loss(seen, wanted.people)
         return terms
 
 
