@@ -7,7 +7,7 @@ python benchmarks/decoupling.py controllers DATASET --start RUN/weights.safetens
 
 Schemes and losses (Tables 3 and 4) go on from RUN by Algorithm 1. Controllers (Table 5) begin anew and learn alone, on
 RUN's generator and with people's codes in W, which RUN's own controller has helped to find beforehand. They begin with
-lively codes (:func:`countenance.renderers.otavatar.joint.enliven`): from near 0, as the authors' do, they take longer.
+lively codes, as in joint training.
 Interrupt it whenever you like: the same command goes on, and what is in FOLDER is not made again.
 """
 
@@ -16,24 +16,35 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from countenance.animation import animate
+from countenance.atomic import replacing_folder
 from countenance.data.dataset import Dataset
+from countenance.evaluation.corpus import Corpus
 from countenance.evaluation.evaluate import Crew, Settings, evaluate
-from countenance.evaluation.models import Model
+from countenance.evaluation.models import Model, asked_motion, source_picture, source_portrait
+from countenance.evaluation.protocols.protocol import FILE as PROTOCOL
+from countenance.evaluation.protocols.protocol import Case, Protocol
 from countenance.evaluation.protocols.sizes import Sizes
 from countenance.evaluation.report.tables import number
+from countenance.evaluation.work import TRACKS
 from countenance.generators.eg3d import official as eg3d
+from countenance.media.images import write_image
 from countenance.renderers.otavatar import joint, recipe
+from countenance.renderers.otavatar.config import ours
 from countenance.renderers.otavatar.joint import JointAnimator, JointRecipe
 from countenance.renderers.otavatar.recipe import OTAvatarRecipe
-from countenance.renderers.otavatar.renderer import from_file
+from countenance.renderers.otavatar.renderer import OTAvatarRenderer, from_file
+from countenance.trackers.catalogue import load_tracker
 from countenance.training.checkpoint import LAST
 from countenance.training.loop import WEIGHTS, train
 from countenance.training.recipe import LoopConfig, Recipe
@@ -44,8 +55,9 @@ from heads_test import CLIPS, quiet
 from page import replace_section, section_of
 
 PARTS = ("schemes", "controllers")
+CONTROLLER_RATE = 2e-3
 CODES_STEPS = 300
-CODES = "codes"
+CODES, REPORT = "codes", "report"
 METRICS = (
     "identity_cosine_dlib",
     "expression_error_arkit",
@@ -83,6 +95,8 @@ SCHEMES: dict[str, Change] = {
     "no L_id": _losses(identity=0.0),
     "generator held": lambda base: replace(base, loop=replace(base.loop, learning_rate=0.0)),
 }
+OF_PICTURES = _losses(relief=0.0, distortion=0.0, beside_rad=0.0, identity=0.0)
+"""For codes and controllers on a generator that is held still: heads have their shape already."""
 CONTROLLERS: dict[str, Change] = {
     "codebook, W+": _controller(),
     "codebook, W": _controller(motion_in_w=True),
@@ -141,17 +155,25 @@ class NewController(JointRecipe):
 
 def known_codes(start: Path) -> JointRecipe:
     """Codes in W of all people, from the mean code on; nothing else learns."""
-    made = replace(joint.lite(), adversary=None, codes_first=CODES_STEPS)
+    together = joint.lite()
+    made = replace(
+        together, algorithm=OF_PICTURES(together.algorithm), adversary=None, codes_first=CODES_STEPS
+    )
     return replace(made, loop=_brief(made.loop, CODES_STEPS)).starting_from(start)
 
 
 def controllers(generator: Path, known: Path, steps: int) -> dict[str, Recipe]:
     """By name; nothing but them learns."""
     together = joint.lite()
-    of_pictures = _losses(relief=0.0, distortion=0.0, beside_rad=0.0, identity=0.0)  # heads and people stay
-    base = NewController(
-        of_pictures(together.algorithm),
+    loop = replace(
         _brief(together.loop, steps),
+        learning_rate=CONTROLLER_RATE,
+        betas=(0.9, 0.99),
+        milestones=(4 * steps // 5,),
+    )
+    base = NewController(
+        OF_PICTURES(together.algorithm),
+        loop,
         generator_share=0.0,
         controller_share=1.0,
         known=known,
@@ -174,6 +196,61 @@ def trained(name: str, made: Recipe, dataset: Path, folder: Path) -> Path:
     if not train(made, dataset, folder, report=report).finished:
         sys.exit("interrupted; the same command goes on")
     return weights
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A case as weights draw it, their inversion found without pivotal tuning: Sec. 3.3 has none, and it would hide
+    what the variants have learnt.
+
+    Attributes:
+        weights: of a variant.
+        case: of the protocol.
+        report: folder of the evaluation, which has made the protocol.
+        clips: folder of its clips.
+        result: folder of frames, made by :meth:`draw`.
+    """
+
+    weights: Path
+    case: Case
+    report: Path
+    clips: Path
+    result: Path
+
+    def draw(self) -> None:
+        """Frames as files, unless they are there."""
+        if self.result.is_dir():
+            return
+        torch.set_num_threads(1)
+        case, corpus = self.case, Corpus(self.clips, self.report / TRACKS, lambda space: load_tracker())
+        renderer: OTAvatarRenderer = from_file(self.weights)
+        renderer.inversion = replace(ours(), tune_steps=0)
+        scale = renderer.spec.crop_scale
+        portrait = source_portrait(case, corpus, source_picture(case, corpus), scale=scale)
+        motion = asked_motion(case, corpus, self.report, portrait, scale=scale)
+        frames = animate(portrait, motion, renderer, avatar=renderer.enroll(portrait))
+        with replacing_folder(self.result) as folder:
+            for number, frame in enumerate(frames):
+                write_image(folder / f"{number:05d}.png", frame.image)
+
+
+def drawn(weights: dict[str, Path], settings: Settings, folder: Path, workers: int | None) -> list[Model]:
+    """Every variant's folder of results."""
+    report = folder / REPORT
+    evaluate([], settings, report, Crew(workers=workers), quiet)
+    cases = Protocol.load(report / PROTOCOL).cases
+    results = {name: folder / "drawn" / _label(name) for name in weights}
+    jobs = [
+        Drawing(path, case, report, settings.data, results[name] / case.name)
+        for name, path in weights.items()
+        for case in cases
+    ]
+    for result in results.values():
+        result.mkdir(parents=True, exist_ok=True)
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for done, _ in enumerate(pool.map(Drawing.draw, jobs), 1):
+            print(f"drawing: {done} of {len(jobs)}", file=sys.stderr)
+    return [Model(_label(name), str(result)) for name, result in results.items()]
 
 
 def table(report: dict[str, Any], names: Iterable[str]) -> list[str]:
@@ -199,7 +276,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, required=True, help="weights of train otavatar-joint")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--iterations", type=int, default=15, help="of Algorithm 1, for each scheme")
-    parser.add_argument("--steps", type=int, default=400, help="for each controller")
+    parser.add_argument("--steps", type=int, default=800, help="for each controller")
     parser.add_argument("--clips", type=Path, default=CLIPS, help="folder of clips to measure on")
     parser.add_argument("--count", type=int, default=12, help="cases to measure on")
     parser.add_argument("--frames", type=int, default=40, help="most frames of a case")
@@ -232,8 +309,8 @@ def main() -> None:
     for name, made in variants.items():
         weights[name] = trained(name, made, args.dataset, args.output / _label(name))
     cases = Settings("cross-identity", args.clips, Sizes(args.frames, 5), limit=args.count, videos=False)
-    models = [Model(_label(name), str(path)) for name, path in weights.items()]
-    report = evaluate(models, cases, args.output / "report", Crew(workers=args.workers), quiet)
+    models = drawn(weights, cases, args.output, args.workers)
+    report = evaluate(models, cases, args.output / REPORT, Crew(workers=args.workers), quiet)
     people = len({clip.identity for clip in Dataset(args.dataset).clips})
     budget = (
         f"{args.iterations} iterations of Algorithm 1 from `start`; `joint`: as many drawings."
