@@ -212,8 +212,8 @@ def lite() -> EG3DRecipe:
     loop = LoopConfig(
         steps=20_000,
         batch_size=8,
-        learning_rate=2e-3,
-        betas=(0.0, 0.99),
+        learning_rate=3e-3,
+        betas=(0.5, 0.99),
         ema_decay=0.995,
         augmentation=_UNCHANGED,
     )
@@ -241,8 +241,8 @@ def lite() -> EG3DRecipe:
         adversary=adversary,
         density=DensityOptions(monotonic_weight=0.25),
         swap_steps=1_000,
-        pixel_weight=1.0,
-        perceptual_weight=0.25,
+        pixel_weight=5.0,
+        perceptual_weight=2.0,
     )
 
 
