@@ -58,6 +58,8 @@ PARTS = ("schemes", "controllers")
 CONTROLLER_RATE = 2e-3
 CODES_STEPS = 300
 CODES, REPORT = "codes", "report"
+HOW = (ours(), CODES_STEPS, CONTROLLER_RATE)
+"""What else a comparison depends on; its folder holds one comparison only."""
 METRICS = (
     "identity_cosine_dlib",
     "expression_error_arkit",
@@ -293,6 +295,7 @@ def main() -> None:
         "start": sha256(args.start.read_bytes()).hexdigest(),
         "part": args.part,
         "budget": args.iterations if of_schemes else args.steps,
+        "recipes": sha256(repr((recipe.lite(), joint.lite(), *HOW)).encode()).hexdigest(),
     }
     only_these(args.output, settings)
     start, generator = args.output / "start.safetensors", args.output / "generator.safetensors"

@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault(
     "OMP_NUM_THREADS", "1"
 )  # tests run in parallel; threads of torch would only wait for each other
+
+settings.register_profile("the same each time", deadline=None, derandomize=True, database=None)
+settings.load_profile("the same each time")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

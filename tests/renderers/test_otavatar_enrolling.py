@@ -32,7 +32,8 @@ def matching(tmp_path_factory: pytest.TempPathFactory) -> Matching:
     torch.nn.init.normal_(animator.controller.last.weight, std=0.5)  # at first it hardly moves anything
     moments = recipe.batch([recipe.sampler(dataset)[0]])
     one = joint()._matching(animator, {name: tensor[:1] for name, tensor in moments.items()}).moments
-    return Matching(animator, recipe.objective, one, InversionConfig(camera=None))
+    numbers = torch.Generator().manual_seed(0)
+    return Matching(animator, recipe.objective, one, InversionConfig(camera=None), numbers)
 
 
 def neutral() -> Motion:

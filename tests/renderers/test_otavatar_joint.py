@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from countenance.data.dataset import Dataset
-from countenance.errors import InversionDiverged
+from countenance.errors import InversionDiverged, WeightsDamaged
 from countenance.generators.eg3d.cameras import mirrored, pose_of
 from countenance.generators.eg3d.tracked_cameras import arkit_cameras
 from countenance.motion.sequence import Motion
@@ -20,7 +20,7 @@ from countenance.renderers.otavatar.config import ControllerConfig, debug
 from countenance.renderers.otavatar.controller import MotionController
 from countenance.renderers.otavatar.inversion import Code, Matching
 from countenance.renderers.otavatar.joint import debug as joint
-from countenance.renderers.otavatar.joint import enliven
+from countenance.renderers.otavatar.joint import enliven, spread_of
 from countenance.renderers.otavatar.relief import mean_face, relief_loss
 from countenance.renderers.otavatar.renderer import from_file
 from countenance.renderers.otavatar.samples import ShotSampler, moments_of
@@ -74,14 +74,38 @@ def test_a_run_learns_everything_and_resumes_exactly(data: Path, tmp_path: Path)
         one["animator.controller.last.weight"], untrained["animator.controller.last.weight"]
     )
     assert b"sheet" in next((tmp_path / "whole" / "tensorboard").iterdir()).read_bytes()
-    assert from_file(whole.weights).config.motion_space == "arkit"
+    made, kept = from_file(whole.weights), torch.load(tmp_path / "whole" / LAST, weights_only=True)["ema"]
+    assert made.config.motion_space == "arkit"
+    torch.testing.assert_close(made.network.spread, spread_of(kept["codes"]).half().float())
+
+
+def test_people_who_hardly_differ_yet_leave_the_starts_spread(data: Path, tmp_path: Path) -> None:
+    recipe = joint()
+    first = train(recipe, data, tmp_path / "first", accelerator="cpu").weights
+    on = replace(recipe.starting_from(first), loop=replace(recipe.loop, steps=1))
+    second = train(on, data, tmp_path / "second", accelerator="cpu").weights
+    before, after = from_file(first).network, from_file(second).network
+    torch.testing.assert_close(after.spread, before.spread)
+    torch.testing.assert_close(after.mean_code, before.mean_code)
+
+
+def test_a_run_of_another_version_is_told(data: Path, tmp_path: Path) -> None:
+    train(joint(), data, tmp_path, accelerator="cpu")
+    state = torch.load(tmp_path / LAST, weights_only=True)
+    del state["network"]["animator.spread"]
+    torch.save(state, tmp_path / LAST)
+    with pytest.raises(WeightsDamaged, match=r"'animator\.spread' is missing.* new run in another folder"):
+        train(joint(), data, tmp_path, accelerator="cpu")
 
 
 def test_it_makes_the_loss_smaller(data: Path, tmp_path: Path) -> None:
     recipe = joint()
     outcomes = [
         train(
-            replace(recipe, loop=replace(recipe.loop, steps=steps, log_every=4)), data, tmp_path / str(steps)
+            replace(recipe, loop=replace(recipe.loop, steps=steps, log_every=4)),
+            data,
+            tmp_path / str(steps),
+            accelerator="cpu",
         )
         for steps in (4, 24)
     ]

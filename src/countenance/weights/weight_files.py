@@ -123,8 +123,14 @@ def config_from(file: WeightFile, kind: type[ConfigT], path: Path) -> ConfigT:
     return kind(**file.config)
 
 
-def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, fix: str = _FIX) -> None:
     """Put tensors into a network: exactly its names, exactly its shapes.
+
+    Args:
+        module: is filled.
+        tensors: by its names.
+        path: where they came from, for errors.
+        fix: what to do where they don't fit.
 
     Raises:
         WeightsDamaged: with the first name that does not fit.
@@ -132,10 +138,10 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     expected = module.state_dict()
     for name in sorted(set(expected) | set(tensors)):
         if name not in tensors:
-            raise WeightsDamaged(path, f"'{name}' is missing", _FIX)
+            raise WeightsDamaged(path, f"'{name}' is missing", fix)
         if name not in expected:
-            raise WeightsDamaged(path, f"'{name}' is not part of this model", _FIX)
+            raise WeightsDamaged(path, f"'{name}' is not part of this model", fix)
         if expected[name].shape != tensors[name].shape:
             has, wants = tuple(tensors[name].shape), tuple(expected[name].shape)
-            raise WeightsDamaged(path, f"'{name}' has shape {has}, expected {wants}", _FIX)
+            raise WeightsDamaged(path, f"'{name}' has shape {has}, expected {wants}", fix)
     module.load_state_dict(dict(tensors))

@@ -196,7 +196,7 @@ METRICS: tuple[Metric, ...] = (
         "",
         "high",
         "nothing",
-        "Cosine of dlib's face embeddings of result and source.",
+        "Cosine of dlib's face embeddings of result and source; flatters models that were trained with them.",
         requires=_dlib,
     ),
     Metric(

@@ -251,7 +251,7 @@ def ours() -> InversionConfig:
 
 
 def our_losses() -> LossConfig:
-    """What counts in these: as in their training, with the whole pyramid, and pixels more, eyes and mouth less."""
+    """What counts in these: the whole pyramid, pixels and relief more than in their training, eyes and mouth less."""
     return replace(
         paper().losses,
         perceptual=2.0,

@@ -42,6 +42,7 @@ from countenance.training.recipe import Batch, LoopConfig, Losses
 _CODES_SHARE = 10.0  # of the learning rate, for codes that begin at the mean
 _MOTION_DEVIATION = 0.3  # of a motion code's numbers, at the start
 _LEAST_SPREAD = 0.01  # of that along the first direction
+_LEAST_APART = 0.1  # of how far the start's people are from their mean
 _EVERY = 40  # frames, of which one is enough to know how motions differ
 _SHOWN = 4  # frames on a sheet
 _SHOWN_YAW_RAD = 0.4
@@ -222,12 +223,14 @@ class JointRecipe:
     def export(self, network: nn.Module, path: Path, notes: Mapping[str, Any]) -> None:
         """The animator's weights, as :meth:`OTAvatarRecipe.export` writes them; codes stay in the run.
 
-        Their mean becomes the mean code, where inversions start, and how they differ its spread.
+        Their mean becomes the mean code, where inversions start, and how they differ its spread; unless they hardly
+        differ, in a run that was stopped soon after all began at the mean: then the start's own stay.
         """
         animator: Any = network.animator
         codes: Tensor = network.codes.detach()  # type: ignore[operator]
-        animator.mean_code.copy_(codes.mean(0))
-        animator.spread.copy_(spread_of(codes))
+        if bool((codes - codes.mean(0)).norm(dim=1).mean() > _LEAST_APART * animator.spread.norm()):
+            animator.mean_code.copy_(codes.mean(0))
+            animator.spread.copy_(spread_of(codes))
         self.algorithm.export(animator, path, notes)
 
     def _matching(self, animator: Animator, batch: Batch) -> Matching:

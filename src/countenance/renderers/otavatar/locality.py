@@ -17,11 +17,11 @@ from countenance.renderers.otavatar.inversion import Code, Matching
 from countenance.renderers.otavatar.network import Animator
 
 _EXPRESSIONS = 64
-_PICKED = 0.15  # share of the coefficients that an expression sets
+_PICKED = 0.15  # of the coefficients, before the other side's are taken over, too
 
 
 def expressions_beside(motion: Motion, count: int = _EXPRESSIONS, seed: int = 0) -> Floats:
-    """Windows (count, D, 27) in which a face holds random expressions, alike on both sides.
+    """Windows (count, D, 27) in which a face holds random expressions, alike on both sides: none looks to a side.
 
     Args:
         motion: one frame of ``arkit``; its pose and the rest of its coefficients stay.
