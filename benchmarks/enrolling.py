@@ -4,9 +4,9 @@
 
 A clip's first frame is enrolled, and what came of it is drawn with the motion of every fourth frame of the first 200,
 as if it were held: what the controller smooths in a video does not count. "Gain" is how much of a movement is there:
-the slope of what the tracker sees in the drawn frames against what it saw in the clip's; 1 is all of it, 0 nothing. A gain
-alone can be noise, so the correlation of the lips stands beside it. Means over clips; a clip in which something hardly
-moves does not count for it.
+the slope of what the tracker sees in the drawn frames against what it saw in the clip's; 1 is all of it, 0 nothing. A
+gain alone can be noise, so the correlation of the lips stands beside it. Means over clips; a clip in which something
+hardly moves does not count for it.
 """
 
 from __future__ import annotations
