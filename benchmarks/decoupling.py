@@ -35,7 +35,7 @@ from countenance.evaluation.models import Model, asked_motion, source_picture, s
 from countenance.evaluation.protocols.protocol import FILE as PROTOCOL
 from countenance.evaluation.protocols.protocol import Case, Protocol
 from countenance.evaluation.protocols.sizes import Sizes
-from countenance.evaluation.report.tables import number
+from countenance.evaluation.report.tables import cell
 from countenance.evaluation.work import TRACKS
 from countenance.generators.eg3d import official as eg3d
 from countenance.media.images import write_image
@@ -264,7 +264,7 @@ def table(report: dict[str, Any], names: Iterable[str]) -> list[str]:
     lines = ["| | " + " | ".join(heads) + " |", "| --- " * (len(heads) + 1) + "|"]
     for variant in names:
         summary = report["models"][_label(variant)]["summary"]
-        lines.append(f"| {variant} | " + " | ".join(number(summary[name]["mean"]) for name in shown) + " |")
+        lines.append(f"| {variant} | " + " | ".join(cell(summary[name]) for name in shown) + " |")
     return lines
 
 

@@ -48,7 +48,7 @@ def markdown_table(report: Mapping[str, Any]) -> list[str]:
         told, rank = report["metrics"][name], ranks(report, name)
         arrow = "↑" if told["best"] == "high" else "↓"
         unit = f", {told['unit']}" if told["unit"] else ""
-        cells = [_cell(report["models"][label]["summary"].get(name), rank.get(label)) for label in labels]
+        cells = [cell(report["models"][label]["summary"].get(name), rank.get(label)) for label in labels]
         lines.append(f"| {told['title']}{unit} {arrow} | " + " | ".join(cells) + " |")
     for name, title in (("frames_per_s", "frames/s"), ("peak_mb", "peak memory of a worker, MB")):
         speeds = [report["models"][label]["speed"].get(name) for label in labels]
@@ -58,7 +58,8 @@ def markdown_table(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _cell(estimate: Mapping[str, float] | None, rank: int | None) -> str:
+def cell(estimate: Mapping[str, float] | None, rank: int | None = None) -> str:
+    """Mean and 95 % interval of a report's estimate; the first rank is bold, the second in italics."""
     if estimate is None:
         return ""
     mark = {1: "**", 2: "_"}.get(rank or 0, "")
