@@ -5,9 +5,9 @@ countenance train otavatar-joint --data DATASET -o RUN
 python benchmarks/decoupling.py schemes DATASET --start RUN/weights.safetensors -o FOLDER [--markdown FILE]
 python benchmarks/decoupling.py controllers DATASET --start RUN/weights.safetensors -o OTHER [--markdown FILE]
 
-Schemes and losses (Tables 3 and 4) go on from RUN by Algorithm 1. Controllers (Table 5) begin anew and learn alone, on
-RUN's generator and with people's codes in W, which RUN's own controller has helped to find beforehand. They begin with
-lively codes, as in joint training.
+Schemes and losses (Tables 3 and 4) go on from RUN by Algorithm 1; "joint" learns generator, controller and codes
+together. Controllers (Table 5) begin anew and learn alone on RUN's generator. In both, people's codes in W have been
+found beforehand, with RUN's own controller. They begin with lively codes, as in joint training.
 Interrupt it whenever you like: the same command goes on, and what is in FOLDER is not made again.
 """
 
@@ -55,7 +55,7 @@ from heads_test import CLIPS, quiet
 from page import replace_section, section_of
 
 PARTS = ("schemes", "controllers")
-CONTROLLER_RATE = 2e-3
+CONTROLLER_RATE, JOINT_RATE = 2e-3, 4e-4
 CODES_STEPS = 300
 CODES, REPORT = "codes", "report"
 HOW = (ours(), CODES_STEPS, CONTROLLER_RATE)
@@ -117,29 +117,17 @@ def _brief(loop: LoopConfig, steps: int) -> LoopConfig:
     )
 
 
-def schemes(start: Path, iterations: int) -> dict[str, Recipe]:
-    """By name; "joint" draws as many pictures as Algorithm 1 does in its iterations."""
-    algorithm = recipe.lite()
-    algorithm = replace(algorithm, loop=_brief(algorithm.loop, iterations))
-    made: dict[str, Recipe] = {
-        name: change(algorithm).starting_from(start) for name, change in SCHEMES.items()
-    }
-    together = replace(joint.lite(), adversary=None)
-    drawings = iterations * (algorithm.training.steps + 1)
-    loop = replace(_brief(together.loop, drawings), learning_rate=4e-4)
-    made["joint"] = replace(together, loop=loop).starting_from(start)
-    return made
-
-
 @dataclass(frozen=True)
-class NewController(JointRecipe):
-    """A controller learns on a generator and codes that are known.
+class Known(JointRecipe):
+    """Joint training in which people's codes are known.
 
     Attributes:
-        known: folder of the run that has found the codes.
+        known: folder of the run that has found them.
+        codes_share: of the learning rate, at which they learn on.
     """
 
     known: Path = Path()
+    codes_share: float = 0.0
 
     def build(self, dataset: Dataset) -> JointAnimator:
         """See :class:`JointRecipe`."""
@@ -152,7 +140,7 @@ class NewController(JointRecipe):
     def constrain(self, network: nn.Module) -> None:
         """See :class:`JointRecipe`."""
         super().constrain(network)
-        network.codes.rate_share = 0.0  # type: ignore[union-attr]
+        network.codes.rate_share = self.codes_share  # type: ignore[union-attr]
 
 
 def known_codes(start: Path) -> JointRecipe:
@@ -164,6 +152,20 @@ def known_codes(start: Path) -> JointRecipe:
     return replace(made, loop=_brief(made.loop, CODES_STEPS)).starting_from(start)
 
 
+def schemes(start: Path, known: Path, iterations: int) -> dict[str, Recipe]:
+    """By name; "joint" draws as many pictures as Algorithm 1 does in its iterations."""
+    algorithm = recipe.lite()
+    algorithm = replace(algorithm, loop=_brief(algorithm.loop, iterations))
+    made: dict[str, Recipe] = {
+        name: change(algorithm).starting_from(start) for name, change in SCHEMES.items()
+    }
+    drawings = iterations * (algorithm.training.steps + 1)
+    loop = replace(_brief(joint.lite().loop, drawings), learning_rate=JOINT_RATE)
+    together = Known(joint.lite().algorithm, loop, known=known, codes_share=1.0)
+    made["joint"] = together.starting_from(start)
+    return made
+
+
 def controllers(generator: Path, known: Path, steps: int) -> dict[str, Recipe]:
     """By name; nothing but them learns."""
     together = joint.lite()
@@ -173,7 +175,7 @@ def controllers(generator: Path, known: Path, steps: int) -> dict[str, Recipe]:
         betas=(0.9, 0.99),
         milestones=(4 * steps // 5,),
     )
-    base = NewController(
+    base = Known(
         OF_PICTURES(together.algorithm),
         loop,
         generator_share=0.0,
@@ -303,11 +305,11 @@ def main() -> None:
         start.write_bytes(args.start.read_bytes())
         eg3d.save(from_file(start).network.generator, generator, {})
     weights = {"start": start}
+    known = args.output / CODES
+    trained(CODES, known_codes(start), args.dataset, known)
     if of_schemes:
-        variants = schemes(start, args.iterations)
+        variants = schemes(start, known, args.iterations)
     else:
-        known = args.output / CODES
-        trained(CODES, known_codes(start), args.dataset, known)
         variants = controllers(generator, known, args.steps)
     for name, made in variants.items():
         weights[name] = trained(name, made, args.dataset, args.output / _label(name))
