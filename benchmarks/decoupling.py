@@ -5,9 +5,9 @@ countenance train otavatar-joint --data DATASET -o RUN
 python benchmarks/decoupling.py schemes DATASET --start RUN/weights.safetensors -o FOLDER [--markdown FILE]
 python benchmarks/decoupling.py controllers DATASET --start RUN/weights.safetensors -o OTHER [--markdown FILE]
 
-Schemes and losses (Tables 3 and 4) go on from RUN by Algorithm 1; "joint" learns generator, controller and codes
-together. Controllers (Table 5) begin anew and learn alone on RUN's generator. In both, people's codes in W have been
-found beforehand, with RUN's own controller. They begin with lively codes, as in joint training.
+Schemes and losses (Tables 3 and 4) go on from RUN by Algorithm 1; "joint" learns generator, controller and people's
+codes in W together. Controllers (Table 5) begin anew, as lively as in joint training, and learn alone on RUN's
+generator. For these and for "joint", codes are found beforehand with RUN's own controller.
 Interrupt it whenever you like: the same command goes on, and what is in FOLDER is not made again.
 """
 
@@ -58,8 +58,8 @@ PARTS = ("schemes", "controllers")
 CONTROLLER_RATE, JOINT_RATE = 2e-3, 4e-4
 CODES_STEPS = 300
 CODES, REPORT = "codes", "report"
-HOW = (ours(), CODES_STEPS, CONTROLLER_RATE)
-"""What else a comparison depends on; its folder holds one comparison only."""
+BESIDE_RECIPES = (ours(), CODES_STEPS, CONTROLLER_RATE, JOINT_RATE)
+"""What a comparison depends on besides the recipes; its folder holds one comparison only."""
 METRICS = (
     "identity_cosine_dlib",
     "expression_error_arkit",
@@ -297,7 +297,7 @@ def main() -> None:
         "start": sha256(args.start.read_bytes()).hexdigest(),
         "part": args.part,
         "budget": args.iterations if of_schemes else args.steps,
-        "recipes": sha256(repr((recipe.lite(), joint.lite(), *HOW)).encode()).hexdigest(),
+        "recipes": sha256(repr((recipe.lite(), joint.lite(), *BESIDE_RECIPES)).encode()).hexdigest(),
     }
     only_these(args.output, settings)
     start, generator = args.output / "start.safetensors", args.output / "generator.safetensors"

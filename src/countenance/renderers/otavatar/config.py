@@ -251,7 +251,7 @@ def ours() -> InversionConfig:
 
 
 def our_losses() -> LossConfig:
-    """What counts in these: the whole pyramid, pixels and relief more than in their training, eyes and mouth less."""
+    """What counts in these: the whole pyramid; L_c, pixels and relief more than in training, L_m less, no L_id."""
     return replace(
         paper().losses,
         perceptual=2.0,
