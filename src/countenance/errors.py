@@ -11,11 +11,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+_LONGEST = 1000
+
 
 class CountenanceError(Exception):
     """Base of all errors that the package raises on purpose."""
 
     exit_code = 2
+
+    def __init__(self, message: str = "") -> None:
+        """One line, whatever the names in it that come from files, which a terminal can show."""
+        line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+        super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]} ... {line[-_LONGEST // 4 :]}")
 
     def __reduce__(self) -> tuple[Callable[..., CountenanceError], tuple[Any, ...]]:
         """Errors of worker processes are pickled; the message is written already."""
@@ -40,16 +47,32 @@ class MediaUnreadable(CountenanceError):
         self.path = Path(path)
 
 
-class MediaDamaged(UserWarning):
+class Note(UserWarning):
+    """A warning for the person who gave a file or an option: the command line shows each in one line."""
+
+
+class MediaDamaged(Note):
     """A warning: part of a file could not be read, and the rest is used."""
 
 
-class PoorPhoto(UserWarning):
+class PoorPhoto(Note):
     """A warning: a photo shows too little of the head for a good result, which is made all the same."""
 
 
-class LossLeftOut(UserWarning):
+class LossLeftOut(Note):
     """A warning: a network of a loss is not on this machine, and the loss does without."""
+
+
+class HardToPlay(Note):
+    """A warning: a video is so large or fast that common players and phones can't show it."""
+
+
+class TransparencyLost(Note):
+    """A warning: an output can't be transparent, so that it is laid over white."""
+
+
+class LeftOut(Note):
+    """A warning: one of several things could not be done, and the others are."""
 
 
 class OutputUnwritable(CountenanceError):
@@ -179,6 +202,16 @@ class DependencyMissing(CountenanceError):
         )
 
 
+class PluginBroken(CountenanceError):
+    """A renderer, tracker or voice of another package that can't be loaded."""
+
+    def __init__(self, name: str, package: str, reason: str) -> None:
+        super().__init__(
+            f"'{name}' of the package '{package}' can't be used: {' '.join(reason.split())}; "
+            "update or uninstall that package, or choose another name"
+        )
+
+
 class TrainingDiverged(CountenanceError):
     """The loss became NaN or infinite."""
 
@@ -196,3 +229,20 @@ class InversionDiverged(CountenanceError):
             f"the portrait could not be inverted: the loss went from {start:.3g} to {loss:.3g}, at the lowest learning "
             f"rate, {rate:.2g}, too; use a clear picture of one face, or check the weights"
         )
+
+
+def expect_type(given: object, kind: type | tuple[type, ...], what: str, fix: str) -> None:
+    """Refuse an argument of a wrong type where a person passes it in, not deep inside.
+
+    Args:
+        given: the argument.
+        kind: what it must be an instance of.
+        what: names it in the error.
+        fix: what to do instead.
+
+    Raises:
+        BadValue: it is something else.
+    """
+    if not isinstance(given, kind):
+        names = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+        raise BadValue(f"{what} is of type {type(given).__name__}, not {names}; {fix}")
