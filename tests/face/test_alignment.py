@@ -49,18 +49,29 @@ def test_the_comparison_can_fail(case) -> None:
     assert abs(found.crop_coefficients[2] / expected["transform_params"][4] - 1) > 1e-4
 
 
-@pytest.mark.parametrize("face_px", [30.0, 150.0, 400.0])
-def test_resizing_the_crop_alone_gives_the_pixels_of_resizing_the_picture(face_px: float) -> None:
-    image = np.random.default_rng(0).integers(0, 256, (140, 180, 3), np.uint8)
-    landmarks = standard_face()[:, :2] * [face_px, -face_px] + [80, 60]
+SIZES = [(180, 140), (141, 187), (640, 360), (77, 611), (512, 512)]
+"""Width and height; the fourth is so tall that Pillow itself would shrink its columns first."""
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("face_px", [12.0, 30.0, 101.0, 102.7, 150.0, 333.0, 900.0])
+@pytest.mark.parametrize("middle", [(0.5, 0.5), (0.07, 0.9), (1.1, -0.1)])
+def test_the_crop_has_the_bytes_of_pillows_resize_of_the_whole_picture(
+    size: tuple[int, int], face_px: float, middle: tuple[float, float]
+) -> None:
+    """Shrunk, enlarged, as it is, and beyond the border; black and white noise makes both passes overshoot."""
+    width, height = size
+    image = np.random.default_rng(0).integers(0, 2, (height, width, 3), np.uint8) * np.uint8(255)
+    landmarks = standard_face()[:, :2] * [face_px, -face_px] + np.array(middle) * size
     found = align(image, landmarks, standard_face())
-    width, height = int(180 * found.scale), int(140 * found.scale)
-    whole = Pillow.fromarray(image).resize((width, height), Pillow.Resampling.BICUBIC)
+    scaled = int(width * found.scale), int(height * found.scale)
+    rows_first = Pillow.fromarray(image).resize((scaled[0], height), Pillow.Resampling.BICUBIC)
+    whole = rows_first.resize(scaled, Pillow.Resampling.BICUBIC)
     tx, ty = found.center_up_px
-    left = int(width / 2 - 112 + (tx - 90) * found.scale)
-    upper = int(height / 2 - 112 + (70 - ty) * found.scale)
+    left = int(scaled[0] / 2 - 112 + (tx - width / 2) * found.scale)
+    upper = int(scaled[1] / 2 - 112 + (height / 2 - ty) * found.scale)
     crop = np.asarray(whole.crop((left, upper, left + CROP_PX, upper + CROP_PX)))
-    assert np.abs(found.image.astype(int) - crop).max() <= 1
+    np.testing.assert_array_equal(found.image, crop)
 
 
 def test_a_face_outside_the_picture_leaves_the_crop_black() -> None:

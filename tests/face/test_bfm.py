@@ -10,7 +10,15 @@ import pytest
 from scipy.io import loadmat, savemat
 
 from countenance.errors import BadValue, WeightsDamaged, WeightsMissing
-from countenance.face.bfm import BfmCoefficients, lit, load_bfm, project, projection_matrix, to_camera
+from countenance.face.bfm import (
+    INITIAL_LIGHT,
+    BfmCoefficients,
+    lit,
+    load_bfm,
+    project,
+    projection_matrix,
+    to_camera,
+)
 from countenance.face.rotations import rotation_from_angles
 
 TOLERANCE = 1e-5
@@ -71,6 +79,19 @@ def test_everything_that_the_published_code_computes(parity) -> None:
     each_alone = "rotation_x0.3_y0.4_z0.5_each_alone"
     assert set(found) | {each_alone} == set(case.expected)
     assert {name: error for name in found if (error := case.error(name, found[name])) > TOLERANCE} == {}
+
+
+def test_another_initial_light(kind) -> None:
+    """Light that is counted from elsewhere is the published one with the difference added to each channel."""
+    rng = np.random.default_rng(0)
+    texture, normals = (kind(rng.normal(size=(2, 5, 3)).astype(np.float32)) for _ in range(2))
+    light = rng.normal(size=(2, 27)).astype(np.float32)
+    initial = rng.normal(size=9)
+    moved = light + np.tile(np.float32(initial - INITIAL_LIGHT), 3)
+    theirs, ours = lit(texture, normals, kind(moved)), lit(texture, normals, kind(light), initial)
+    np.testing.assert_allclose(np.asarray(ours), np.asarray(theirs), atol=1e-5)
+    with pytest.raises(BadValue, match="9 spherical"):
+        lit(texture, normals, kind(light), (0.8,))
 
 
 def test_each_angle_alone(parity, kind) -> None:

@@ -18,16 +18,16 @@ Tensors = dict[str, Tensor]
 
 
 class Case:
-    """A folder of numbers from the authors' network."""
+    """A folder of numbers from the authors' network; what is given lies on ``device``, what is expected does not."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, device: str = "cpu") -> None:
+        self.folder, self.device = folder, device
         self.config: dict[str, Any] = json.loads((folder / "config.json").read_text())
         self.hyper: dict[str, Any] = self.config.get("hyper_parameters", {})
 
     @property
     def given(self) -> Tensors:
-        return load_file(self.folder / "inputs.safetensors")
+        return load_file(self.folder / "inputs.safetensors", self.device)
 
     @property
     def expected(self) -> Tensors:
@@ -56,7 +56,7 @@ class Case:
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
     if not theirs.abs().max():
         return float(ours.abs().max())
-    return float((ours.detach() - theirs).abs().max() / theirs.abs().max())
+    return float((ours.detach().cpu() - theirs.cpu()).abs().max() / theirs.abs().max())
 
 
 def shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:

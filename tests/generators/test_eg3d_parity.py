@@ -103,8 +103,8 @@ def results(network: EG3D, case: Case) -> Tensors:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_network_gives_the_authors_numbers(parity: Path, name: str) -> None:
-    case = Case(parity / name)
+def test_the_network_gives_the_authors_numbers(parity: Path, name: str, device: str) -> None:
+    case = Case(parity / name, device)
     ours = results(network_of(case, case.weights), case)
     assert set(ours) == set(case.expected)
     case.compare(ours)
@@ -171,12 +171,12 @@ def test_cameras(parity: Path) -> None:
     )
 
 
-def test_planes(parity: Path) -> None:
+def test_planes(parity: Path, device: str) -> None:
     """These are not square; square ones, of which two become one, are in the networks.
 
     The case also has other axes and a grid of voxels, which the networks do not use.
     """
-    case = Case(parity / "planes")
+    case = Case(parity / "planes", device)
     given, expected = case.given, case.expected
     points, planes = given["coordinates"], given["planes"]
     projections = torch.stack([points[..., list(pair)] for pair in COORDINATES], 1).flatten(0, 1)
@@ -190,8 +190,8 @@ def test_planes(parity: Path) -> None:
             assert relative_error(3 * TriPlanes.of(alone).at(points, warp), each[:, number]) < case.tolerance
 
 
-def test_decoder(parity: Path) -> None:
-    case = Case(parity / "decoder")
+def test_decoder(parity: Path, device: str) -> None:
+    case = Case(parity / "decoder", device)
     decoder = decoder_of(case)
     with torch.no_grad(), layers_heard(decoder) as heard:
         density, colours = decoder(case.given["sampled_features"].mean(1))
@@ -202,11 +202,11 @@ def decoder_of(case: Case) -> Decoder:
     decoder = Decoder(32, case.hyper["decoder_lr_mul"]).eval()
     assert list(shapes(decoder).items()) == list(case.keys.items())
     fill(decoder, case.weights, case.folder)
-    return decoder
+    return decoder.to(case.device)
 
 
-def test_rays(parity: Path) -> None:
-    case = Case(parity / "ray-sampler")
+def test_rays(parity: Path, device: str) -> None:
+    case = Case(parity / "ray-sampler", device)
     given, ours = case.given, {}
     camera = cameras.camera_vector(given["cam2world"], given["intrinsics"])
     for side in case.hyper["resolutions"]:
@@ -222,8 +222,8 @@ def test_rays(parity: Path) -> None:
     case.compare(ours)
 
 
-def test_marching(parity: Path) -> None:
-    case = Case(parity / "ray-marcher")
+def test_marching(parity: Path, device: str) -> None:
+    case = Case(parity / "ray-marcher", device)
     ours = {}
     for run in case.config["runs"]:
         colours, densities, depths = (
@@ -239,10 +239,10 @@ def test_marching(parity: Path) -> None:
     case.compare(ours)
 
 
-def test_where_samples_lie(parity: Path) -> None:
-    case = Case(parity / "importance-sampling")
+def test_where_samples_lie(parity: Path, device: str) -> None:
+    case = Case(parity / "importance-sampling", device)
     given, hyper = case.given, case.hyper
-    even = torch.linspace(0, 1, hyper["samples"]).expand(len(given["bins"]), -1)
+    even = torch.linspace(0, 1, hyper["samples"], device=device).expand(len(given["bins"]), -1)
     ours = {
         "pdf.deterministic": rays.from_histogram(given["bins"], given["weights"], even),
         "pdf.given_u": rays.from_histogram(given["bins"], given["weights"], given["u"]),
@@ -254,7 +254,7 @@ def test_where_samples_lie(parity: Path) -> None:
             ..., None
         ]
     count = hyper["depth_resolution"]
-    start, end = (torch.full((2, 5, 1), hyper[name]) for name in ("ray_start", "ray_end"))
+    start, end = (torch.full((2, 5, 1), hyper[name], device=device) for name in ("ray_start", "ray_end"))
     own = (given["ray_start"], given["ray_end"])
     for jitter_name, jitter in (("zero", 0.0), ("half", 0.5), ("given", given["jitter"][..., 0])):
         runs = {
@@ -269,8 +269,8 @@ def test_where_samples_lie(parity: Path) -> None:
 
 
 @pytest.mark.parametrize("rays_at_a_time", [1000, 7])
-def test_rendering(parity: Path, rays_at_a_time: int) -> None:
-    case = Case(parity / "renderer")
+def test_rendering(parity: Path, rays_at_a_time: int, device: str) -> None:
+    case = Case(parity / "renderer", device)
     given, ours = case.given, {}
     planes, decoder = TriPlanes.of(given["planes"]), decoder_of(case)
     for run in case.config["runs"]:
@@ -297,8 +297,8 @@ def test_rendering(parity: Path, rays_at_a_time: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["superresolution-4x", "superresolution-8xdc"])
-def test_superresolution(parity: Path, name: str) -> None:
-    case = Case(parity / name)
+def test_superresolution(parity: Path, name: str, device: str) -> None:
+    case = Case(parity / name, device)
     hyper = case.hyper
     inner, outer = hyper["channels"]
     network = SuperResolution(
@@ -314,6 +314,7 @@ def test_superresolution(parity: Path, name: str) -> None:
     )
     assert list(shapes(network).items()) == list(case.keys.items())
     fill(network, case.weights, case.folder)
+    network.to(device)
     ours: dict[str, Tensor] = {}
     for side in hyper["feature_resolutions"]:
         features = case.given[f"features.{side}"]

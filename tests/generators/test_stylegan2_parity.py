@@ -38,7 +38,7 @@ def generator_of(case: Case, weights: Tensors) -> Generator:
     assert shapes(generator) == case.keys
     assert list(generator.state_dict()) == list(case.keys)
     fill(generator, weights, case.folder)
-    return generator.eval()
+    return generator.eval().to(case.device)
 
 
 def results(generator: Generator, case: Case) -> Tensors:
@@ -69,16 +69,16 @@ def results(generator: Generator, case: Case) -> Tensors:
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_the_generator_gives_the_authors_numbers(parity: Path, name: str) -> None:
-    case = Case(parity / name)
+def test_the_generator_gives_the_authors_numbers(parity: Path, name: str, device: str) -> None:
+    case = Case(parity / name, device)
     ours = results(generator_of(case, case.weights), case)
     assert set(ours) == set(case.expected)
     case.compare(ours)
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_one_picture_at_a_time_is_the_same(parity: Path, name: str) -> None:
-    case = Case(parity / name)
+def test_one_picture_at_a_time_is_the_same(parity: Path, name: str, device: str) -> None:
+    case = Case(parity / name, device)
     generator = generator_of(case, case.weights)
     with torch.no_grad():
         alone = [generator.synthesis(ws[None]) for ws in case.given["ws_layers"]]
@@ -94,11 +94,12 @@ def test_a_wrong_weight_is_noticed(parity: Path) -> None:
 
 
 @pytest.mark.parametrize("name", DISCRIMINATORS)
-def test_the_discriminator_gives_the_authors_numbers(parity: Path, name: str) -> None:
-    case = Case(parity / name)
+def test_the_discriminator_gives_the_authors_numbers(parity: Path, name: str, device: str) -> None:
+    case = Case(parity / name, device)
     critic = Discriminator(configured(DiscriminatorConfig, case.hyper)).eval()
     assert list(critic.state_dict()) == list(case.keys)
     fill(critic, case.weights, case.folder)
+    critic.to(device)
     img, c = case.given["img"], case.given.get("c")
     with torch.no_grad(), layers_heard(critic) as heard:
         ours = {"logits": critic(img, c)}
@@ -145,7 +146,7 @@ def weighted(layer: torch.nn.Module, tensors: dict[str, Tensor | None]) -> torch
             tensor = tensors[name]
             if tensor is not None:
                 layer.get_parameter(name).copy_(tensor)
-    return layer
+    return layer.to(str(tensors["weight"].device))  # type: ignore[union-attr]
 
 
 def fully_connected(tensors: dict[str, Tensor | None], arguments: dict[str, Any]) -> Tensor:
@@ -179,8 +180,8 @@ def operation(name: str, tensors: dict[str, Tensor | None], arguments: dict[str,
     return getattr(ops, function)(first, **named, **arguments)
 
 
-def test_operations(parity: Path) -> None:
-    case = Case(parity / "ops")
+def test_operations(parity: Path, device: str) -> None:
+    case = Case(parity / "ops", device)
     given = case.given
     ours = {}
     for entry in case.config["operations"]:

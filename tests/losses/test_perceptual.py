@@ -35,7 +35,7 @@ def seeded_vgg(seed: int) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_papers_loss_gives_the_authors_numbers(shared: Path, case: str) -> None:
+def test_the_papers_loss_gives_the_authors_numbers(shared: Path, case: str, device: str) -> None:
     folder = shared / "parity" / "pirenderer-loss" / case
     config = json.loads((folder / "config.json").read_text())
     expected = load_file(folder / "outputs.safetensors")
@@ -43,19 +43,22 @@ def test_the_papers_loss_gives_the_authors_numbers(shared: Path, case: str) -> N
     total = state["features.28.weight"].double().sum()
     assert float(total) == pytest.approx(float(expected["vgg_sum.28.weight"]), rel=1e-4)
     given = {
-        name: tensor.float() / 127.5 - 1 for name, tensor in load_file(folder / "inputs.safetensors").items()
+        name: tensor.float() / 127.5 - 1
+        for name, tensor in load_file(folder / "inputs.safetensors", device).items()
     }
     picture, target = given.values() if next(iter(given)).startswith("i") else reversed(given.values())
     loss = PerceptualLoss(
         VGG19Features(state, folder), range(config["num_scales"]), config["style_to_perceptual"]
-    )
+    ).to(device)
     with torch.no_grad():
         terms = loss.terms(loss.features(picture), loss.features(target))
         value = loss(picture, target)
-    torch.testing.assert_close(terms.content, expected["content_per_scale_and_layer"], rtol=1e-4, atol=1e-7)
+    torch.testing.assert_close(
+        terms.content.cpu(), expected["content_per_scale_and_layer"], rtol=1e-4, atol=1e-7
+    )
     if config["use_style_loss"]:
-        torch.testing.assert_close(terms.style, expected["style_per_layer"], rtol=1e-4, atol=1e-9)
-    torch.testing.assert_close(value, expected["total"].reshape(()), rtol=1e-4, atol=0)
+        torch.testing.assert_close(terms.style.cpu(), expected["style_per_layer"], rtol=1e-4, atol=1e-9)
+    torch.testing.assert_close(value.cpu(), expected["total"].reshape(()), rtol=1e-4, atol=0)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from countenance.errors import MotionInvalid, MotionSpaceMismatch, MotionUnreadable
-from countenance.motion.live_link import COLUMNS, EYE_TURN_RAD, from_csv, to_csv
+from countenance.motion.files import load_motion
+from countenance.motion.live_link import COLUMNS, EYE_TURN_RAD, from_csv, names_columns, to_csv
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, ARKIT_SHAPES, BFM
 
@@ -140,6 +142,61 @@ def test_dropped_and_empty_rows_are_bridged() -> None:
     np.testing.assert_allclose(back["jawOpen"], np.arange(50) / 100, atol=1e-6)
 
 
+def as_spreadsheets_save(text: str, separator: str, decimal: str) -> str:
+    rows = [line.split(",") for line in text.split("\r\n")]
+    return "\r\n".join(separator.join(cell.replace(".", decimal) for cell in row) for row in rows)
+
+
+@pytest.mark.parametrize(("separator", "decimal"), [(";", ","), (";", "."), ("\t", ","), ("\t", ".")])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_what_spreadsheets_save(tmp_path: Path, separator: str, decimal: str, encoding: str) -> None:
+    original = motion()
+    for note in ("", f"sep={separator}\r\n"):
+        path = tmp_path / "excel.csv"
+        content = (note + as_spreadsheets_save(to_csv(original), separator, decimal)).encode(encoding)
+        path.write_bytes(content)
+        back = load_motion(path)
+        assert back.fps == 30
+        np.testing.assert_allclose(back[KEPT], original[KEPT], atol=1e-6)
+        assert names_columns(content[:16_384])
+
+
+def test_decimal_commas_in_quotes() -> None:
+    original = motion(3)
+    rows = [line.split(",") for line in to_csv(original).split("\r\n")]
+    text = "\r\n".join(",".join(f'"{cell.replace(".", ",")}"' for cell in row) for row in rows)
+    np.testing.assert_allclose(read(text, 30)[KEPT], original[KEPT], atol=1e-6)
+
+
+@pytest.mark.parametrize("blank", ["," * 62, ";" * 62, " ", "\t\t"])
+def test_blank_tails_are_passed_over(blank: str) -> None:
+    codes = [f"10:00:00:{i:02d}.000" for i in range(10)]
+    assert len(read(recorded(codes) + "\n" + f"{blank}\n" * 3)) == 10
+
+
+def test_other_tables_do_not_name_our_columns() -> None:
+    for head in (
+        b"",
+        b"name,age\nAnna,30\n",
+        b"Timecode,BlendShapeCount,JawOpen\n",
+        b"\xff\xfe\x00",
+        bytes(99),
+    ):
+        assert not names_columns(head)
+
+
+@pytest.mark.parametrize("separators", [":;", ";;"])
+@pytest.mark.parametrize(("base", "dropped"), [(30, 2), (60, 4)])
+def test_drop_frame_timecodes_have_no_holes(base: int, dropped: int, separators: str) -> None:
+    codes = [f"10:00:59;{i:02d}" for i in range(base)]
+    codes += [f"10:01:00;{i:02d}" for i in range(dropped, base)]
+    codes = [code.replace(":", separators[0]) for code in codes]
+    back = read(recorded(codes))
+    assert back.fps == pytest.approx(base * 1000 / 1001)
+    assert len(back) == len(codes)
+    assert back.observed is None
+
+
 GOOD = recorded(["10:00:00:00.000", "10:00:00:01.000"])
 
 
@@ -158,6 +215,12 @@ GOOD = recorded(["10:00:00:00.000", "10:00:00:01.000"])
         (GOOD.replace("10:00:00:01.000", "later"), "row 2 has the timecode 'later'"),
         (GOOD.replace("10:00:00:01.000", "10:00:00:00.000"), "do not move forward"),
         (recorded(["10:00:00:00", "10:00:00:01", "10:00:00:02", "19:00:00:00"]), "nine tenths"),
+        (GOOD.replace("10:00:00:01.000", "10:00:00:" + "9" * 40), "row 2 has the timecode"),
+        (GOOD.replace("10:00:00:01.000", "9" * 400 + ":00:00:01"), "row 2 has the timecode"),
+        (recorded(["10:00:00:00.00", "10:00:00:00.01", "10:00:00:00.02", "10:00:01:00"]), "frames a second"),
+        (GOOD.replace("0.001", "1e300"), "far beyond any face"),
+        (GOOD.replace("0.001", '"' + "9" * 200_000), "line"),
+        (GOOD.replace("0.001", "\0"), "line"),
     ],
 )
 def test_bad_files_say_where(text: str, says: str) -> None:

@@ -148,12 +148,13 @@ def test_flipped_bytes_are_noticed(tmp_path: Path) -> None:
 def test_paths_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(MotionUnreadable, match="no such file"):
         load_motion(tmp_path / "none.npz")
+    (tmp_path / "a.mp4").write_bytes(b"film")
     with pytest.raises(MotionUnreadable, match=r"\.npz.*\.csv"):
         load_motion(tmp_path / "a.mp4")
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(MotionUnreadable, match="directory"):
         load_motion(tmp_path / "folder.csv")
-    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00\x80")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00\xd8")
     with pytest.raises(MotionUnreadable, match="no text"):
         load_motion(tmp_path / "bytes.csv")
 
@@ -197,3 +198,15 @@ def test_importing_is_light() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_what_a_file_holds_decides_not_its_name(tmp_path: Path) -> None:
+    motion = Motion.neutral(ARKIT, 3, 25.0).set(jawOpen=[0, 0.5, 1])
+    for suffix, misleading in ((".npz", ".csv"), (".csv", ".npz"), (".npz", ".bin"), (".csv", ".txt")):
+        save_motion(tmp_path / f"a{suffix}", motion)
+        other = tmp_path / f"other{misleading}"
+        other.write_bytes((tmp_path / f"a{suffix}").read_bytes())
+        np.testing.assert_allclose(load_motion(other)["jawOpen"], [0, 0.5, 1], atol=1e-6)
+    (tmp_path / "notes.txt").write_text("no motion")
+    with pytest.raises(MotionUnreadable, match="no motion file"):
+        load_motion(tmp_path / "notes.txt")

@@ -16,7 +16,8 @@ from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
 from countenance.errors import WeightsDamaged, WeightsMissing
-from countenance.weights.restricted_pickle import ARRAYS, NUMPY, TORCH_TENSORS, StandIn, load_pickle
+from countenance.weights.restricted_pickle import ARRAYS, NUMPY, StandIn, load_pickle
+from countenance.weights.torch_files import TORCH_TENSORS
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 

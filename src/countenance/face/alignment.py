@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from countenance.arrays import Doubles, Floats, Image
 from countenance.errors import BadValue
-from countenance.face.model_files import ModelFile, read_mat
+from countenance.face.model_files import ModelFile, read_stored
+from countenance.stored.mat_file import read_mat
 
 CROP_PX: Final = 224
 _FACE_PX = 102.0  # length in the crop of one unit of the standard face
+_WEIGHT_BITS = 22  # Pillow's for bytes
 _POINT_PAIRS = ((36, 39), (42, 45), (30, 30), (48, 48), (54, 54))
 
 ARCFACE_PX: Final = (
@@ -106,7 +109,7 @@ def load_standard_landmarks(path: Path | str) -> Floats:
     """
     path = Path(path)
     fix = "get similarity_Lm3D_all.mat as Deep3DFaceRecon_pytorch describes"
-    return ModelFile(path, read_mat(path, fix), fix).floats("lm", (68, 3))
+    return ModelFile(path, read_stored(path, read_mat, "MATLAB 5 file", fix), fix).floats("lm", (68, 3))
 
 
 def _fit(points: Doubles, standard: Doubles) -> tuple[float, float, float]:
@@ -124,18 +127,47 @@ def _fit(points: Doubles, standard: Doubles) -> tuple[float, float, float]:
 def _resized_crop(image: Image, scaled: tuple[int, int], left: int, upper: int) -> Image:
     """The crop from (left, upper) of the picture resized to ``scaled``; black outside.
 
-    Only the crop's part of the picture is resized: the same pixels, without a huge picture on the way.
+    The bytes that Pillow's bicubic resize of the whole picture gives, along rows first and rounded in between, of
+    the crop's part alone. Pillow's own ``box`` rounds the part's edges, and goes down columns first at some sizes.
     """
-    from PIL import Image as Pillow
-
     crop = np.zeros((CROP_PX, CROP_PX, 3), np.uint8)
     x0, x1 = max(left, 0), min(left + CROP_PX, scaled[0])
     y0, y1 = max(upper, 0), min(upper + CROP_PX, scaled[1])
     if x0 >= x1 or y0 >= y1:
         return crop
     height, width = image.shape[:2]
-    per_x, per_y = width / scaled[0], height / scaled[1]
-    box = (x0 * per_x, y0 * per_y, min(x1 * per_x, width), min(y1 * per_y, height))
-    part = Pillow.fromarray(image).resize((x1 - x0, y1 - y0), Pillow.Resampling.BICUBIC, box)
-    crop[y0 - upper : y1 - upper, x0 - left : x1 - left] = np.asarray(part)
+    columns, across = _bicubic(width, scaled[0], x0, x1)
+    rows, down = _bicubic(height, scaled[1], y0, y1)
+    widened = _weighted(across, image[rows, columns].transpose(1, 0, 2)).transpose(1, 0, 2)
+    crop[y0 - upper : y1 - upper, x0 - left : x1 - left] = _weighted(down, widened)
     return crop
+
+
+def _bicubic(length: int, resized: int, first: int, last: int) -> tuple[slice, csr_array]:
+    """Which pixels of an axis the resized pixels first .. last - 1 are made of, and their weights in 2^-22.
+
+    Pillow's filter (Keys 1981, a = -1/2), which is widened where the picture shrinks.
+    """
+    step = length / resized
+    wide = max(step, 1.0)
+    middles = (np.arange(first, last) + 0.5) * step
+    begins = np.maximum((middles - 2 * wide + 0.5).astype(np.int64), 0)
+    ends = np.minimum((middles + 2 * wide + 0.5).astype(np.int64), length)
+    counts = ends - begins
+    of_row = np.repeat(np.arange(last - first), counts)
+    firsts = np.concatenate([[0], np.cumsum(counts)])
+    pixels = np.arange(firsts[-1]) - firsts[of_row] + begins[of_row]
+    x = np.abs((pixels - middles[of_row] + 0.5) / wide)
+    near, far = (1.5 * x - 2.5) * x * x + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2
+    weights = np.where(x < 1, near, np.where(x < 2, far, 0))
+    weights /= np.bincount(of_row, weights)[of_row]
+    whole = np.rint(weights * (1 << _WEIGHT_BITS)).astype(np.int32)
+    used = slice(int(begins[0]), int(ends[-1]))
+    return used, csr_array((whole, pixels - used.start, firsts), (last - first, used.stop - used.start))
+
+
+def _weighted(weights: csr_array, picture: Image) -> Image:
+    """Sums of pixels along the first axis, rounded to bytes."""
+    sums = weights @ picture.reshape(picture.shape[0], -1).astype(np.int32)
+    levels = (sums + (1 << (_WEIGHT_BITS - 1))) >> _WEIGHT_BITS
+    return levels.clip(0, 255).astype(np.uint8).reshape(-1, *picture.shape[1:])

@@ -2,12 +2,13 @@
 
 Vertices are in decimetres. With recentring (the authors' default) the mean shape's centroid is the origin.
 Quirks of the published code that its coefficients depend on are kept: the camera looks from 10 decimetres,
-image points have y pointing UP, and light gains 0.8 in its constant term.
+image points have y pointing UP, and light gains 0.8 in its constant term unless told otherwise.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,16 +21,18 @@ from countenance.arrays import Floats, Indices
 from countenance.errors import BadValue
 from countenance.face.landmark_regions import landmark_regions
 from countenance.face.model_arrays import Array
-from countenance.face.model_files import ModelFile, read_mat
+from countenance.face.model_files import ModelFile, read_stored
 from countenance.face.morphable import LinearModel, as_indices, numbered
 from countenance.face.rotations import rotation_from_angles
 from countenance.face.surface_points import SurfacePoints
+from countenance.stored.mat_file import read_mat
 
 IDENTITY, EXPRESSION, TEXTURE = 80, 64, 80
 CAMERA_DISTANCE: Final = 10.0  # decimetres
 FOCAL_PX: Final = 1015.0  # for the 224 x 224 crop
 CENTER_PX: Final = 112.0
-_AMBIENT = 0.8
+INITIAL_LIGHT: Final = (0.8, 0, 0, 0, 0, 0, 0, 0, 0)
+"""``init_lit`` of the authors' settings: spherical harmonics that the coefficients' light is counted from."""
 _TRIANGLES_PER_VERTEX = 8
 _WHERE = "get BFM_model_front.mat as Deep3DFaceRecon_pytorch describes"
 
@@ -127,17 +130,25 @@ class BfmModel(LinearModel):
         return xp.matmul(normals, xp.matrix_transpose(rotation_from_angles(pose[:, :3])))
 
 
-def lit(texture: Array, normals: Array, light: Array) -> Array:
+def lit(
+    texture: Array, normals: Array, light: Array, initial_light: Sequence[float] = INITIAL_LIGHT
+) -> Array:
     """Colour under light given by nine spherical harmonics (Ramamoorthi and Hanrahan 2001).
 
     Args:
         texture: (B, V, 3) colour without light.
         normals: (B, V, 3) unit normals of the posed head.
-        light: (B, 27), 9 for each channel; 0.8 is added to the first of each.
+        light: (B, 27), 9 for each channel.
+        initial_light: 9 numbers that are added to each channel's.
 
     Returns:
         (B, V, 3), not clipped.
+
+    Raises:
+        BadValue: the initial light has another length.
     """
+    if len(initial_light) != 9:
+        raise BadValue(f"the initial light has {len(initial_light)} numbers; give 9 spherical harmonics")
     xp = array_namespace(texture, normals, light)
     x, y, z = normals[..., 0], normals[..., 1], normals[..., 2]
     # Band constants a_l c_l: the cosine lobe's response times the harmonic's normalisation.
@@ -156,8 +167,8 @@ def lit(texture: Array, normals: Array, light: Array) -> Array:
         band2 / 2 * (x * x - y * y),
     ]
     per_channel = xp.reshape(light, (-1, 3, 9))
-    ambient = xp.asarray([_AMBIENT] + [0.0] * 8, dtype=light.dtype, device=device(light))
-    return texture * xp.matmul(xp.stack(harmonics, axis=-1), xp.matrix_transpose(per_channel + ambient))
+    initial = xp.asarray([float(v) for v in initial_light], dtype=light.dtype, device=device(light))
+    return texture * xp.matmul(xp.stack(harmonics, axis=-1), xp.matrix_transpose(per_channel + initial))
 
 
 def to_camera(vertices: Array, camera_distance: float = CAMERA_DISTANCE) -> Array:
@@ -192,7 +203,7 @@ def load_bfm(path: Path | str, recenter: bool = True) -> BfmModel:
         WeightsDamaged: arrays missing, of other shapes, with NaN or with indices out of range.
     """
     path = Path(path)
-    file = ModelFile(path, read_mat(path, _WHERE), _WHERE)
+    file = ModelFile(path, read_stored(path, read_mat, "MATLAB 5 file", _WHERE), _WHERE)
     components = file.array("meanshape", (1, None)).shape[1]
     if components % 3:
         raise file.refuse(f"'meanshape' has {components} numbers, not three a vertex")

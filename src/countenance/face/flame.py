@@ -16,14 +16,16 @@ from array_api_compat import array_namespace, device
 from numpy.typing import NDArray
 
 from countenance.arrays import Floats, Indices
-from countenance.errors import BadValue, WeightsDamaged, WeightsMissing
+from countenance.errors import BadValue, WeightsDamaged
 from countenance.face.landmark_regions import landmark_regions
 from countenance.face.model_arrays import Array
-from countenance.face.model_files import ModelFile
+from countenance.face.model_files import ModelFile, read_stored
 from countenance.face.morphable import MorphableModel, numbered
 from countenance.face.rotations import rotation_from_axis_angle
 from countenance.face.surface_points import SurfacePoints, interpolate
-from countenance.weights.restricted_pickle import ARRAYS, TORCH_TENSORS, load_pickle
+from countenance.stored.safetensors_file import read_safetensors
+from countenance.weights.restricted_pickle import ARRAYS, load_pickle
+from countenance.weights.torch_files import TORCH_TENSORS
 
 PARENTS: Final = (-1, 0, 1, 1, 1)
 """The joint that each joint hangs on: global, neck, jaw, two eyes."""
@@ -261,25 +263,13 @@ def _load_landmarks(path: Path, triangles: Indices) -> tuple[SurfacePoints, Surf
 
 def _read_embedding(path: Path) -> dict[str, Any]:
     if path.suffix == ".safetensors":
-        return _read_safetensors(path)
+        return dict(read_stored(path, read_safetensors, "safetensors file", _LANDMARKS_FIX).arrays)
     content = load_pickle(path, {**ARRAYS, **TORCH_TENSORS})
     if isinstance(content, np.ndarray) and content.shape == ():
         content = content[()]
     if not isinstance(content, dict):
         raise WeightsDamaged(path, "it holds no dict of arrays", _LANDMARKS_FIX)
     return content
-
-
-def _read_safetensors(path: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    if not path.is_file():
-        raise WeightsMissing(str(path), _LANDMARKS_FIX)
-    try:
-        return dict(load_file(path))
-    except (SafetensorError, KeyError, OSError) as error:
-        raise WeightsDamaged(path, f"it is no safetensors file ({error})", _LANDMARKS_FIX) from error
 
 
 def _joint_regions(weights: Floats, joints: Floats) -> dict[str, Indices]:

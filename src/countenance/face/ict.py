@@ -6,9 +6,6 @@ Its expressions carry ARKit's names, with ``_L`` and ``_R`` for the person's lef
 
 from __future__ import annotations
 
-import json
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countenance.arrays import Floats, Indices
-from countenance.errors import WeightsDamaged, WeightsMissing
 from countenance.face.landmark_regions import landmark_regions
-from countenance.face.model_files import ModelFile
+from countenance.face.model_files import ModelFile, read_stored
 from countenance.face.morphable import LinearModel, as_indices
 from countenance.face.surface_points import SurfacePoints
+from countenance.stored.json_text import parsed_json
+from countenance.stored.npz import read_npz
 
 SPLIT_IN_ICT: Final = ("browInnerUp", "cheekPuff")
 """ARKit has one of these, ICT a left and a right one. ARKit's ``tongueOut`` has no counterpart in ICT."""
@@ -96,7 +94,7 @@ def load_ict(path: Path | str) -> IctModel:
         WeightsDamaged: arrays missing, of other shapes, with NaN or with indices out of range.
     """
     path = Path(path)
-    arrays = _read_npz(path)
+    arrays = read_stored(path, read_npz, ".npz file of arrays", _FIX)
     file = ModelFile(path, arrays, _FIX)
     mean = file.floats("neutral", (None, 3))
     count = len(mean)
@@ -128,24 +126,6 @@ def load_ict(path: Path | str) -> IctModel:
     )
 
 
-def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    if not path.is_file():
-        raise WeightsMissing(str(path), _FIX)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        AttributeError,
-        EOFError,
-        OSError,
-        TypeError,
-        ValueError,
-    ) as error:
-        raise WeightsDamaged(path, f"it is no .npz file of arrays ({type(error).__name__})", _FIX) from error
-
-
 def _names(file: ModelFile, arrays: dict[str, NDArray[Any]], key: str) -> tuple[str, ...]:
     if key not in arrays or arrays[key].dtype.kind != "U" or arrays[key].ndim != 1:
         raise file.refuse(f"it has no list of names '{key}'")
@@ -155,7 +135,7 @@ def _names(file: ModelFile, arrays: dict[str, NDArray[Any]], key: str) -> tuple[
 def _landmarks(file: ModelFile, arrays: dict[str, NDArray[Any]], count: int) -> Indices:
     """The 68 vertices that ICT-FaceKit's own index names as iBUG landmarks."""
     try:
-        found = json.loads(str(arrays["index_json"]))["idx_to_landmark_verts"]
+        found = parsed_json(str(arrays["index_json"]))["idx_to_landmark_verts"]
         return ModelFile(file.path, {"landmarks": found}, _FIX).indices("landmarks", (68,), count)
     except (KeyError, TypeError, ValueError) as error:
         raise file.refuse("its 'index_json' names no landmarks") from error

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from countenance.arrays import Floats, Indices
-from countenance.errors import WeightsDamaged, WeightsMissing
+from countenance.errors import WeightsDamaged
+from countenance.stored.content import Malformed, reason_of
+from countenance.weights.files import expect_file
 
 Sizes = tuple[int | None, ...]
+ArraysT = TypeVar("ArraysT")
+_MOST_NUMBERS: Final = 2**28
+_LARGEST: Final = 1e6  # of units from micrometres to metres, and of colours
 
 
 class ModelFile:
@@ -34,22 +38,28 @@ class ModelFile:
         if name not in self._arrays:
             raise self.refuse(f"it has no array '{name}'")
         value = self._arrays[name]
-        array = np.asarray(value.toarray() if hasattr(value, "toarray") else value)
+        try:
+            array = value if hasattr(value, "toarray") else np.asarray(value)
+        except (ValueError, OverflowError) as error:  # a list whose rows differ
+            raise self.refuse(f"'{name}' is no array") from error
         if array.dtype.kind not in "biuf":
-            raise self.refuse(f"'{name}' holds {array.dtype}, not numbers")
+            raise self.refuse(f"'{name}' holds {str(array.dtype)[:40]}, not numbers")
         fits = len(shape) == array.ndim and all(
             wanted in (None, found) for wanted, found in zip(shape, array.shape, strict=True)
         )
-        if not fits:
+        if not fits or math.prod(array.shape) > _MOST_NUMBERS:  # a sparse one can claim any shape
             wanted = "x".join("any" if side is None else str(side) for side in shape)
             raise self.refuse(f"'{name}' has shape {array.shape} instead of {wanted}")
-        return array
+        return np.asarray(array.toarray()) if hasattr(array, "toarray") else array
 
     def floats(self, name: str, shape: Sizes) -> Floats:
         """The same as float32, all finite."""
-        array = np.ascontiguousarray(self.array(name, shape), dtype=np.float32)
+        with np.errstate(over="ignore"):  # becomes infinite
+            array = np.ascontiguousarray(self.array(name, shape), dtype=np.float32)
         if not np.isfinite(array).all():
             raise self.refuse(f"'{name}' holds NaN or infinite values")
+        if np.abs(array).max(initial=0) > _LARGEST:
+            raise self.refuse(f"'{name}' holds values above {_LARGEST:g}, which no face has")
         return array
 
     def indices(self, name: str, shape: Sizes, limit: int, first: int = 0) -> Indices:
@@ -62,20 +72,21 @@ class ModelFile:
         return array.astype(np.int32)
 
 
-def read_mat(path: Path, fix: str) -> dict[str, Any]:
-    """The arrays of a MATLAB 5 file.
+def read_stored(path: Path, read: Callable[[Path], ArraysT], kind: str, fix: str) -> ArraysT:
+    """The arrays of a file of another format.
+
+    Args:
+        path: the file.
+        read: of the format; raises OSError and Malformed.
+        kind: of file, for errors.
+        fix: what to do, likewise.
 
     Raises:
         WeightsMissing: there is no such file.
-        WeightsDamaged: it is of another kind, or cut short.
+        WeightsDamaged: it is of another kind, cut short, or claims more than it has.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    if not path.is_file():
-        raise WeightsMissing(str(path), fix)
-    damage = (MatReadError, ArithmeticError, EOFError, LookupError, MemoryError, NotImplementedError, OSError)
+    expect_file(path, fix)
     try:
-        return dict(loadmat(path))
-    except (*damage, TypeError, ValueError, struct.error, zlib.error) as error:
-        raise WeightsDamaged(path, f"it is no MATLAB 5 file ({type(error).__name__})", fix) from error
+        return read(path)
+    except (Malformed, OSError) as error:
+        raise WeightsDamaged(path, f"it is no {kind} ({reason_of(error)})", fix) from error

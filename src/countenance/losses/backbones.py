@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from countenance.errors import WeightsDamaged
 from countenance.weights.assets import EFFICIENTNET_LITE0, VGG19, require_asset
-from countenance.weights.torch_files import load_torch_file
+from countenance.weights.published import published_tensors
+
+_FIX = "delete it and run: countenance assets fetch"
 
 
 class Backbone(Protocol):
@@ -206,6 +208,6 @@ def load_backbone(name: str, *, fetch: bool = True) -> VGG19Features | Efficient
     """
     if name == "vgg19":
         path = require_asset(VGG19, fetch=fetch)
-        return VGG19Features(load_torch_file(path), path)
+        return VGG19Features(published_tensors(path, _FIX), path)
     path = require_asset(EFFICIENTNET_LITE0, fetch=fetch)
-    return EfficientNetLite0Features(load_torch_file(path), path)
+    return EfficientNetLite0Features(published_tensors(path, _FIX), path)

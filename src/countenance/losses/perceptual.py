@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -12,7 +12,10 @@ from torch import Tensor, nn
 from countenance.losses.backbones import EfficientNetLite0Features, VGG19Features
 
 Features = dict[int, list[Tensor]]
-"""Scale -> features, shallow to deep; scale s is the picture halved s times."""
+"""Scale -> features, shallow to deep; scale s is the picture at 1 / 2^s of its size."""
+
+Reduction = Callable[[Tensor, int], Tensor]
+"""Pictures (B, 3, H, W) in [0, 1] and a power of two -> the pictures at that part of their size."""
 
 
 class PerceptualTerms(NamedTuple):
@@ -35,6 +38,7 @@ class PerceptualLoss(nn.Module):
         scales: levels of the pyramid, 0 is the picture itself. The paper takes 0 to 3 at 256 px.
         style: weight of the style term relative to the content term: 250 in the paper (lambda_s / lambda_c of
             Eq. 9 is 1000 / 4), 0 turns it off.
+        reduction: makes every scale of the full size. None: halve again and again, as PIRenderer does.
     """
 
     layer_weights: Tensor
@@ -44,9 +48,11 @@ class PerceptualLoss(nn.Module):
         backbone: VGG19Features | EfficientNetLite0Features,
         scales: Sequence[int] = (0, 1, 2, 3),
         style: float = 0.0,
+        reduction: Reduction | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.scales, self.style = backbone, tuple(scales), style
+        self._reduction = reduction
         self.register_buffer("layer_weights", torch.tensor(backbone.layer_weights), persistent=False)
 
     def forward(self, picture: Tensor, target: Tensor) -> Tensor:
@@ -57,13 +63,20 @@ class PerceptualLoss(nn.Module):
 
     def features(self, picture: Tensor, scales: Collection[int] = ()) -> Features:
         """Features at ``scales``, or at this loss's; a target's can be computed once for several losses."""
-        prepared, features, scales = self.backbone.prepare(picture), {}, scales or self.scales
-        for scale in range(max(scales) + 1):
-            if scale:
+        scales = scales or self.scales
+        pyramid = enumerate(self._pyramid(picture, max(scales)))
+        return {scale: self.backbone(prepared) for scale, prepared in pyramid if scale in scales}
+
+    def _pyramid(self, picture: Tensor, deepest: int) -> Iterator[Tensor]:
+        """Prepared pictures of scale 0, 1 ... ``deepest``."""
+        prepared = self.backbone.prepare(picture)
+        yield prepared
+        for scale in range(1, deepest + 1):
+            if self._reduction is None:
                 prepared = halved(prepared)
-            if scale in scales:
-                features[scale] = self.backbone(prepared)
-        return features
+            else:
+                prepared = self.backbone.prepare(2 * self._reduction((picture + 1) / 2, 1 << scale) - 1)
+            yield prepared
 
     def distance(self, ours: Features, theirs: Features) -> Tensor:
         """The loss of features; ``theirs`` may hold more scales than this loss compares."""

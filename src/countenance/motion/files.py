@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,16 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from countenance.atomic import replacing
-from countenance.errors import MotionInvalid, MotionUnreadable, OutputUnwritable, UnknownName
+from countenance.errors import MotionInvalid, MotionUnreadable, OutputUnwritable, UnknownName, expect_type
 from countenance.motion import live_link
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import get_space
+from countenance.ranges import FRAME_RATE
+from countenance.stored.content import Malformed, read_bytes, reason_of, size_of_file
+from countenance.stored.npz import read_npz
 
 FORMAT: Final = "countenance-motion"
 VERSION: Final = 1
 SUFFIXES: Final = (".npz", ".csv")
 
-_MOST_BYTES: Final = 2**31  # uncompressed; hours of motion are far below
+_MOST_NAMES: Final = 10_000
+_HEAD: Final = 16_384  # bytes; a header of Live Link's columns is 1 KB
 _SUFFIX_FIX: Final = "name a file that ends in .npz (everything) or .csv (Live Link Face)"
 
 
@@ -35,6 +37,8 @@ def save_motion(path: Path | str, motion: Motion) -> None:
         OutputUnwritable: unknown suffix, missing folder, no permission, full disk.
         MotionSpaceMismatch: another space than ``arkit`` for ``.csv``.
     """
+    expect_type(path, (Path, str), "the output", "give its path first, then the motion")
+    expect_type(motion, Motion, "what is written", "give its path first, then the motion")
     path = Path(path)
     check_motion_output(path)
     if path.suffix.lower() == ".csv":
@@ -81,37 +85,37 @@ def load_motion(path: Path | str, fps: float | None = None) -> Motion:
 
     Raises:
         MotionUnreadable: not there, of another kind or version, cut off, pickled arrays, wrong shapes,
-            unknown or missing coefficients, values that are not finite.
-        MotionInvalid: ``fps`` is not positive.
+            unknown or missing coefficients, values that are not finite or far outside their ranges, or a frame rate
+            outside :data:`countenance.ranges.FRAME_RATE`.
+        MotionInvalid: ``fps`` is outside it.
     """
+    expect_type(path, (Path, str), "a motion file", "give its path")
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise MotionUnreadable(path, f"'{path.suffix}' is no kind of motion file", _SUFFIX_FIX)
+    as_text = False
     try:
-        content = path.read_text(encoding="utf-8-sig") if suffix == ".csv" else _read_npz(path)
-    except UnicodeDecodeError:
-        raise MotionUnreadable(path, "it is no text", "export it from Live Link Face again") from None
+        as_text = _is_text(path)
+        content = live_link.text_of(read_bytes(path), path) if as_text else read_npz(path)
+    except Malformed as error:
+        fix = "export it from Live Link Face again" if as_text else "make it anew with `countenance track`"
+        raise MotionUnreadable(path, reason_of(error), fix) from None
     except OSError as error:
-        raise MotionUnreadable(path, _reason(error), "check the path") from None
+        raise MotionUnreadable(path, reason_of(error), "check the path") from None
     if isinstance(content, str):
         return live_link.from_csv(content, path, fps)
     motion = _from_arrays(content, path)
     return motion if fps is None else replace(motion, fps=fps)
 
 
-def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-        if size > _MOST_BYTES:
-            raise MotionUnreadable(path, f"it unpacks to {size} bytes, far more than any motion")
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
-        raise MotionUnreadable(path, "it is damaged or no .npz file") from None
-    except (ValueError, MemoryError):  # pickled or cut off; a header that claims more than there is
-        raise MotionUnreadable(path, "it holds pickled or damaged arrays, which are never loaded") from None
+def _is_text(path: Path) -> bool:
+    """Whether a file is read as CSV: by what it holds, and by its suffix only where that does not tell."""
+    size_of_file(path)
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(b"PK"):
+        return False
+    if path.suffix.lower() not in SUFFIXES and not live_link.names_columns(head):
+        raise MotionUnreadable(path, "it is no motion file", _SUFFIX_FIX)
+    return path.suffix.lower() != ".npz" or live_link.names_columns(head)
 
 
 def _from_arrays(stored: Mapping[str, NDArray[Any]], path: Path) -> Motion:
@@ -119,16 +123,20 @@ def _from_arrays(stored: Mapping[str, NDArray[Any]], path: Path) -> Motion:
     if missing or _scalar(stored["format"]) != FORMAT:
         raise MotionUnreadable(path, "it is not a countenance motion file")
     if _scalar(stored["version"]) != VERSION:
-        reason = f"it has format version {_scalar(stored['version'])}, and this release reads {VERSION}"
+        reason = (
+            f"it has format version {str(_scalar(stored['version']))[:40]}, and this release reads {VERSION}"
+        )
         raise MotionUnreadable(path, reason, "update countenance, or make it anew with `countenance track`")
-    names = [str(name) for name in stored["names"].ravel()]
     values, fps = stored["values"], _scalar(stored["fps"])
-    if values.ndim != 2 or values.shape[1] != len(names):
-        raise MotionUnreadable(path, f"its values have shape {values.shape} for {len(names)} names")
-    if not isinstance(fps, float | int):
-        raise MotionUnreadable(path, f"its frame rate is '{fps}'")
+    if values.ndim != 2 or values.shape[1] != stored["names"].size:
+        raise MotionUnreadable(path, f"its values have shape {values.shape} for {stored['names'].size} names")
+    if not isinstance(fps, float | int) or not FRAME_RATE.holds(fps):
+        raise MotionUnreadable(path, f"its frame rate is '{str(fps)[:40]}'; {FRAME_RATE} is possible")
+    if values.shape[1] > _MOST_NAMES:
+        raise MotionUnreadable(path, f"it has {values.shape[1]} coefficients, more than any motion")
     try:
-        space = get_space(str(_scalar(stored["space"])))
+        space = get_space(str(_scalar(stored["space"]))[:60])
+        names = [str(name)[:60] for name in stored["names"].ravel()]
         order = space.indices(names)
         if sorted(order) != list(range(space.size)):
             lacking = next((n for n in space.names if n not in names), names[0])
@@ -147,7 +155,3 @@ def _from_arrays(stored: Mapping[str, NDArray[Any]], path: Path) -> Motion:
 
 def _scalar(array: NDArray[Any]) -> object:
     return array.item() if array.size == 1 else None
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or "it failed").lower()

@@ -15,10 +15,12 @@ written like any other.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
 import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ from countenance.arrays import Doubles, Mask
 from countenance.errors import MotionSpaceMismatch, MotionUnreadable, UnknownName
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, ARKIT_SHAPES
+from countenance.ranges import FRAME_RATE
 
 EYE_TURN_RAD: Final = math.radians(30)
 """Turn of an eye at an ``eyeLook...`` weight of 1; assumed."""
@@ -58,7 +61,13 @@ COLUMNS: Final[tuple[str, ...]] = (
 
 _RATES: Final = (24, 25, 30, 60)
 _NTSC_RATES: Final = (24000 / 1001, 30000 / 1001, 60000 / 1001)
-_TIMECODE: Final = re.compile(r"(\d+):(\d+):(\d+)[:;](\d+(?:\.\d+)?)")
+_TIMECODE: Final = re.compile(r"(\d{1,4})[:;](\d{1,2})[:;](\d{1,2})([:;])(\d{1,4}(?:[.,]\d+)?)")
+_DROPPED: Final = {
+    30: 2,
+    60: 4,
+}  # numbers that drop-frame timecode leaves out in nine of ten minutes (SMPTE 12M)
+_SEPARATORS: Final = (",", ";", "\t")
+_LARGEST: Final = 100.0  # weights are 0 to 1, perhaps in percent
 _DAY_S: Final = 86400.0
 _SNAP: Final = 0.01  # a measured rate this near to a standard one is that one
 _NAMED: Final = {name.casefold(): name for name in (*ARKIT_SHAPES, *_HEAD)}
@@ -93,7 +102,9 @@ def to_csv(motion: Motion) -> str:
 def from_csv(text: str, path: Path | str, fps: float | None = None) -> Motion:
     """Reads a Live Link Face CSV.
 
-    Columns are found by name, in any order: PascalCase, camelCase, ``_L``/``_R`` for ``Left``/``Right``.
+    Cells may be separated by commas, or by semicolons or tabs with decimal commas or points, as
+    spreadsheets save them. Columns are found by name, in any order: PascalCase, camelCase, ``_L``/``_R`` for
+    ``Left``/``Right``.
     Angles and ``tongueOut`` may be missing (0); other columns are passed over. Gaze comes from the eyeLook
     shapes, not from the eye angles.
 
@@ -138,38 +149,71 @@ class _Table:
     values: Doubles
 
 
-def _read_table(text: str, path: Path | str) -> _Table:
-    rows = csv.reader(io.StringIO(text.lstrip("\ufeff")))
+def text_of(content: bytes, path: Path | str) -> str:
+    """The text of a CSV file: UTF-8, or UTF-16 with a byte order mark.
+
+    Raises:
+        MotionUnreadable: it is no such text.
+    """
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        numbered = [(rows.line_num, row) for row in rows if any(cell.strip() for cell in row)]
+        return content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise MotionUnreadable(path, "it is no text", _FIX) from None
+
+
+def names_columns(head: bytes) -> bool:
+    """Whether a file that begins so is a Live Link Face CSV."""
+    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    lines = head.decode("utf-16" if wide else "utf-8", "ignore").lstrip("\ufeff\r\n ").splitlines()
+    names = {_named(cell) for line in lines[:2] for cell in re.split(r"[,;\t]", line)}
+    return len(names - {None}) > len(ARKIT_SHAPES) // 2
+
+
+def _read_table(text: str, path: Path | str) -> _Table:
+    text = re.sub(r"^\s*sep=.\s*\n", "", text.lstrip("\ufeff"))  # a spreadsheet's note to itself
+    rows = csv.reader(io.StringIO(text), delimiter=_separator(text))
+    filled = (row for row in rows if any(cell.strip(" \t,;") for cell in row))
+    timecodes: list[str] = []
+    numbers = array("d")
+    try:
+        header = [cell.strip() for cell in next(filled, [])]
+        if not header:
+            raise MotionUnreadable(path, "it is empty", _FIX)
+        columns = _find_columns(header, path)
+        timecode = _position(header, "timecode")
+        for row in filled:
+            numbers.extend(_numbers(row, columns, rows.line_num, path))
+            timecodes.append(row[timecode].strip() if 0 <= timecode < len(row) else "")
     except csv.Error as error:
         raise MotionUnreadable(path, f"line {rows.line_num}: {error}", _FIX) from None
-    if not numbered:
-        raise MotionUnreadable(path, "it is empty", _FIX)
-    header = [cell.strip() for cell in numbered[0][1]]
-    columns = _find_columns(header, path)
-    timecode = _position(header, "timecode")
-    lines = numbered[1:]
-    values = np.zeros((len(lines), ARKIT.size))
-    for i, (line, row) in enumerate(lines):
-        cells = {name: row[at].strip() if at < len(row) else "" for name, at in columns.items()}
-        if not any(cells.values()):
-            values[i] = np.nan
-            continue
-        for name, cell in cells.items():
-            values[i, ARKIT.index(name)] = _number(cell, name, line, path)
-    timecodes = tuple(row[timecode].strip() if 0 <= timecode < len(row) else "" for _, row in lines)
-    return _Table(timecodes, values)
+    return _Table(tuple(timecodes), np.array(numbers, np.float64).reshape(-1, ARKIT.size))
+
+
+def _separator(text: str) -> str:
+    """Whatever splits the first line into the most columns that are known."""
+    first = next((line for line in io.StringIO(text) if line.strip(" ,;\t\r\n")), "")
+    return max(_SEPARATORS, key=lambda s: sum(_named(cell) is not None for cell in first.split(s)))
+
+
+def _numbers(row: Sequence[str], columns: dict[str, int], line: int, path: Path | str) -> list[float]:
+    """All coefficients of a row; NaN where it has no numbers."""
+    cells = {name: row[at].strip() if at < len(row) else "" for name, at in columns.items()}
+    if not any(cells.values()):
+        return [math.nan] * ARKIT.size
+    values = [0.0] * ARKIT.size
+    for name, cell in cells.items():
+        values[ARKIT.index(name)] = _number(cell, name, line, path)
+    return values
 
 
 def _find_columns(header: Sequence[str], path: Path | str) -> dict[str, int]:
     """Our coefficient -> its column."""
     columns: dict[str, int] = {}
     for position, given in enumerate(header):
-        name = _NAMED.get(re.sub(r"_r$", "right", re.sub(r"_l$", "left", given.casefold())))
+        name = _named(given)
         if name is None:
             continue
-        name = _HEAD.get(name, name)
         if name in columns:
             raise MotionUnreadable(path, f"it has two columns for '{name}'", _FIX)
         columns[name] = position
@@ -182,17 +226,26 @@ def _find_columns(header: Sequence[str], path: Path | str) -> dict[str, int]:
     return columns
 
 
+def _named(header: str) -> str | None:
+    """Our coefficient of a column; None if it is none of ours."""
+    folded = header.strip().strip('"').casefold()
+    name = _NAMED.get(re.sub(r"_r$", "right", re.sub(r"_l$", "left", folded)))
+    return None if name is None else _HEAD.get(name, name)
+
+
 def _position(header: Sequence[str], name: str) -> int:
     return next((i for i, given in enumerate(header) if given.casefold() == name), -1)
 
 
 def _number(cell: str, name: str, line: int, path: Path | str) -> float:
     try:
-        number = float(cell)
+        number = float(cell.replace(",", "."))
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
         raise MotionUnreadable(path, f"line {line}: '{name}' is '{cell}', which is no finite number", _FIX)
+    if abs(number) > _LARGEST:
+        raise MotionUnreadable(path, f"line {line}: '{name}' is {number:g}, far beyond any face", _FIX)
     if name in _HEAD.values() and abs(number) > math.pi:
         reason = f"line {line}: '{name}' is {number:g}, more than half a turn in radians"
         raise MotionUnreadable(path, reason, "convert its angles from degrees to radians")
@@ -229,22 +282,27 @@ def _timing(
     if bad is not None:
         reason = f"row {bad + 1} has the timecode '{timecodes[bad]}', expected HH:MM:SS:FF.sss"
         raise MotionUnreadable(path, reason, "give its frame rate")
-    fields = np.array([[float(field) for field in match.groups()] for match in matches if match is not None])
+    found = [match for match in matches if match is not None]
+    fields = np.array([[float(match[i].replace(",", ".")) for i in (1, 2, 3, 5)] for match in found])
     whole_s = fields[:, :3] @ (3600.0, 60.0, 1.0)
     whole_s += _DAY_S * np.concatenate([[0], np.cumsum(np.diff(whole_s) < -_DAY_S / 2)])
     crosses = len(np.unique(whole_s)) > 1
     highest = int(fields[:, 3].max()) if crosses else _RATES[-1] - 1
     base = next((rate for rate in _RATES if rate > highest), highest + 1)
     times = whole_s + fields[:, 3] / base
+    if base in _DROPPED and all(match[4] == ";" for match in found):
+        minutes = whole_s // 60
+        times = (times * base - _DROPPED[base] * (minutes - minutes // 10)) / (base * 1000 / 1001)
     steps = np.diff(times)
     if len(steps) == 0:
-        return float(base), np.zeros(1, dtype=np.intp)
+        return _plausible(float(base), path), np.zeros(1, dtype=np.intp)
     if (steps <= 0).any():
         # Rows sampled faster than their timecode ticks: evenly spread is the best that is known.
         if times[-1] <= times[0]:
             raise MotionUnreadable(path, "its timecodes do not move forward", "give its frame rate")
-        return _standard(len(steps) / (times[-1] - times[0])), np.arange(len(times))
-    rate = _standard(1 / float(np.median(steps)))
+        rate = _standard(len(steps) / (times[-1] - times[0]))
+        return _plausible(rate, path), np.arange(len(times))
+    rate = _plausible(_standard(1 / float(np.median(steps))), path)
     frames = np.round((times - times[0]) * rate).astype(np.intp)
     if frames[-1] > 10 * len(frames):
         raise MotionUnreadable(path, "its timecodes leave nine tenths of the time out", "give its frame rate")
@@ -254,6 +312,13 @@ def _timing(
 def _standard(rate: float) -> float:
     nearest = min((*_RATES, *_NTSC_RATES), key=lambda standard: abs(standard - rate))
     return float(nearest) if abs(nearest - rate) <= _SNAP * nearest else round(rate, 3)
+
+
+def _plausible(rate: float, path: Path | str) -> float:
+    if not FRAME_RATE.holds(rate):
+        reason = f"its timecodes say {rate:g} frames a second, not {FRAME_RATE}"
+        raise MotionUnreadable(path, reason, "give its frame rate")
+    return rate
 
 
 def _bridged(

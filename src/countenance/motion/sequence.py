@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import overload
+from typing import Final, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,9 +13,15 @@ from countenance.arrays import Doubles, Floats, Mask
 from countenance.errors import BadValue, MotionInvalid
 from countenance.motion.blending import blend
 from countenance.motion.spaces import MotionSpace
+from countenance.ranges import FRAME_RATE, Range
 
 RADIUS = 13
 """Frames on each side in PIRenderer's motion descriptor: 27 in all."""
+
+_COMPANIONS: Final = Range(
+    -10_000, 10_000
+)  # of the crop, in px of a picture, and of identities, in deviations
+_LONGEST_IDENTITY: Final = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +33,9 @@ class Motion:
 
     Attributes:
         values: (T, D) float32, T >= 1, finite, in the units of ``space``. Values outside a coefficient's
-            range are allowed.
+            range are allowed, as far as :attr:`~countenance.motion.spaces.MotionSpace.reach`.
         space: names the D coefficients.
-        fps: frames a second, > 0. Frame i is shown at i / fps seconds.
+        fps: frames a second, within :data:`countenance.ranges.FRAME_RATE`. Frame i is shown at i / fps seconds.
         crop: (T, 3) float32 or None: scale, x and y of the crop that a ``bfm`` tracker aligned each frame to
             (PIRenderer's t_c, Appendix D.1). Not motion, so not among the coefficients.
         identity: (K,) float32 or None: the shape of this person's face. In ``bfm`` and ``flame`` the morphable
@@ -39,7 +44,7 @@ class Motion:
         observed: (T,) bool or None: False where no face was seen and the frame was bridged. None: all seen.
 
     Raises:
-        MotionInvalid: a wrong shape, a value that is not finite, a frame rate that is not positive.
+        MotionInvalid: a wrong shape, a value that is not finite or out of reach, a frame rate out of range.
     """
 
     values: Floats
@@ -58,22 +63,20 @@ class Motion:
             )
         if len(values) == 0:
             raise MotionInvalid("a motion needs at least one frame, but this one has none")
-        if not np.isfinite(values).all():
-            frame, column = (int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        low, high = self.space.reach
+        if not (inside := (values >= low) & (values <= high)).all():  # nothing is inside that is not finite
+            frame, column = np.argwhere(~inside)[0].tolist()
             raise MotionInvalid(
-                f"frame {frame} of '{self.space.names[column]}' is {values[frame, column]}; "
-                f"motion must be finite numbers"
+                f"frame {frame} of '{self.space.names[column]}' is {values[frame, column]:g}; it must be a finite "
+                f"number, {low[column]:g} to {high[column]:g}"
             )
-        if not (math.isfinite(self.fps) and self.fps > 0):
-            raise MotionInvalid(
-                f"the frame rate is {self.fps}; it must be a positive number of frames a second"
-            )
+        _check_rate(self.fps)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "fps", float(self.fps))
         if self.crop is not None:
             object.__setattr__(self, "crop", _companion("crop", self.crop, (len(values), 3)))
         if self.identity is not None:
-            size = np.size(self.identity)
+            size = min(np.size(self.identity), _LONGEST_IDENTITY)
             object.__setattr__(self, "identity", _companion("identity", self.identity, (size,)))
         if self.observed is not None:
             object.__setattr__(self, "observed", _observed(self.observed, len(values)))
@@ -208,8 +211,7 @@ class Motion:
         Raises:
             MotionInvalid: a frame rate that is not positive.
         """
-        if not (math.isfinite(fps) and fps > 0):
-            raise MotionInvalid(f"the frame rate is {fps}; it must be a positive number of frames a second")
+        _check_rate(fps)
         if fps == self.fps:
             return self
         count = max(1, round(self.duration_s * fps))
@@ -276,13 +278,19 @@ def _floats(what: str, given: ArrayLike) -> Floats:
     return copy
 
 
+def _check_rate(fps: float) -> None:
+    if not FRAME_RATE.holds(fps):
+        raise MotionInvalid(f"the frame rate is {fps}; it must be {FRAME_RATE}")
+
+
 def _companion(what: str, given: ArrayLike, shape: tuple[int, ...]) -> Floats:
     array = _floats(f"the numbers of '{what}'", given)
     if array.shape != shape:
         raise MotionInvalid(f"'{what}' has shape {array.shape}, expected {shape}")
-    if not np.isfinite(array).all():
-        place = np.argwhere(~np.isfinite(array))[0].tolist()
-        raise MotionInvalid(f"'{what}' is not finite at {place}; it must be finite numbers")
+    if not (inside := (array >= _COMPANIONS.minimum) & (array <= _COMPANIONS.maximum)).all():
+        place = np.argwhere(~inside)[0].tolist()
+        given = f"'{what}' is {array[tuple(place)]:g} at {place}"
+        raise MotionInvalid(f"{given}; it must be a finite number, {_COMPANIONS}")
     return array
 
 

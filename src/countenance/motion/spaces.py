@@ -124,6 +124,14 @@ class MotionSpace:
         return _constant([c.maximum for c in self.coefficients])
 
     @cached_property
+    def reach(self) -> tuple[Floats, Floats]:
+        """Two (D,) float32, read-only: how far values may lie. Twenty times the range beyond it on either side, twice
+        for logarithms: whatever is exaggerated lies within, and a scale of e^1000 does not."""
+        times = np.array([2 if c.unit == "log ratio" else 20 for c in self.coefficients], np.float32)
+        beyond = times * (self.maximum - self.minimum)
+        return _constant((self.minimum - beyond).tolist()), _constant((self.maximum + beyond).tolist())
+
+    @cached_property
     def _positions(self) -> dict[str, int]:
         return {name: i for i, name in enumerate(self.names)}
 

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from countenance.arrays import Doubles, Floats
-from countenance.errors import BadValue, MotionSpaceMismatch, UnknownName
+from countenance.errors import BadValue, MotionSpaceMismatch, UnknownName, expect_type
 from countenance.motion.blending import blend, deviation, mean, rebase
 from countenance.motion.sequence import Motion
 
@@ -26,15 +26,14 @@ def transfer(
     driver: Motion,
     source: Motion,
     mode: Mode = "relative",
-    reference: Reference = "first",
+    reference: Reference = "auto",
     strengths: Mapping[str, float] | None = None,
 ) -> Motion:
     """Re-bases a driver's motion on the source's own face.
 
     - ``relative``: what the driver does relative to its reference frame, done to the source's first frame.
       Head turns compose as rotations, R = R_driver R_reference^T R_source. Positions in crop sides are scaled
-      with the size of the source's head, scales multiply. A driver that is the source itself, with its first
-      frame as the reference, comes back unchanged.
+      with the size of the source's head, scales multiply. A driver that is the source itself comes back unchanged.
     - ``absolute``: the driver's coefficients as they are.
     - ``renormalized``: each coefficient's mean and standard deviation over the driver become those over the
       source (PVP, Sec. 5.3: different people's FLAME parameters are distributed differently). Gains stay
@@ -48,9 +47,9 @@ def transfer(
         source: the source's own motion. Its first frame is the one that is re-based, except in
             ``renormalized``, which uses the whole.
         mode: see above.
-        reference: the driver's frame that counts as the source's pose and expression: ``first``, a frame
-            number from 0, ``auto`` for :func:`nearest_frame`, or the first frame of another motion (for
-            drivers that arrive in pieces). Only ``relative`` and the crop need it.
+        reference: the driver's frame that counts as the source's pose and expression: ``auto`` for
+            :func:`nearest_frame` (drivers rarely begin calm), ``first``, a frame number from 0, or the first frame
+            of another motion (for drivers that arrive in pieces). Only ``relative`` and the crop need it.
         strengths: region -> share of the way from the source's first frame (0) to the transferred motion (1,
             the default); more than 1 exaggerates. A narrow region wins over ``expression``. To keep a source
             video's own motion in a region, see :func:`countenance.motion.interpolation.interpolate`.
@@ -65,6 +64,9 @@ def transfer(
         UnknownName: unknown mode or region.
         BadValue: no such reference frame, or a negative strength.
     """
+    for what, given in (("the driver", driver), ("the source", source)):
+        expect_type(given, Motion, what, "give motions, such as portrait.motion")
+    expect_type(strengths or {}, Mapping, "the strengths", "write for example {'pose': 0.5}")
     if driver.space != source.space:
         raise MotionSpaceMismatch(driver.space.name, source.space.name, by="the source")
     if mode not in _MODES:
@@ -111,18 +113,28 @@ def nearest_frame(
     return int(np.argmin(distance))
 
 
-def _reference_frame(driver: Motion, source: Motion, reference: Reference) -> Motion:
-    if isinstance(reference, Motion):
-        if reference.space != driver.space:
-            raise MotionSpaceMismatch(reference.space.name, driver.space.name, by="the driver")
-        return reference[0]
+def reference_number(driver: Motion, source: Motion, reference: Literal["first", "auto"] | int) -> int:
+    """The number of the driver's frame that :func:`transfer` takes as the reference.
+
+    Raises:
+        BadValue: no such frame.
+        MotionSpaceMismatch: driver and source are in different spaces.
+    """
     if reference == "first":
-        return driver[0]
+        return 0
     if reference == "auto":
-        return driver[nearest_frame(driver, source)]
+        return nearest_frame(driver, source)
     if isinstance(reference, int) and 0 <= reference < len(driver):
-        return driver[reference]
+        return reference
     raise BadValue(f"reference '{reference}' is not first, auto or a frame from 0 to {len(driver) - 1}")
+
+
+def _reference_frame(driver: Motion, source: Motion, reference: Reference) -> Motion:
+    if not isinstance(reference, Motion):
+        return driver[reference_number(driver, source, reference)]
+    if reference.space != driver.space:
+        raise MotionSpaceMismatch(reference.space.name, driver.space.name, by="the driver")
+    return reference[0]
 
 
 def _relative_gain(driver: Motion, reference: Doubles, own: Doubles) -> Doubles:

@@ -17,13 +17,13 @@ from countenance.errors import WeightsDamaged
 from countenance.weights.restricted_pickle import (
     CONTAINERS,
     NUMPY,
-    TORCH_TENSORS,
     AllowList,
     Settle,
     StandIn,
     Unpicklable,
     load_pickle,
 )
+from countenance.weights.torch_files import TORCH_TENSORS, rebuilt_parameter
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,16 +129,12 @@ def _plain(full_name: str) -> type[_ModuleStandIn]:
     return type(name, (_ModuleStandIn,), {"class_name": name})
 
 
-def _rebuild_parameter(data: object, requires_grad: object, hooks: object) -> object:
-    return data
-
-
 _ALLOWED: Final[AllowList] = {
     **CONTAINERS,
     **NUMPY,
     **TORCH_TENSORS,
     "builtins.set": set,
     "dnnlib.util.EasyDict": dict,
-    "torch._utils._rebuild_parameter": _rebuild_parameter,
+    "torch._utils._rebuild_parameter": rebuilt_parameter,
     "torch_utils.persistence._reconstruct_persistent_obj": _PersistentStandIn,
 }

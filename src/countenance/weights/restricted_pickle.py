@@ -14,23 +14,30 @@ The allow-list is an argument, so that a reader of another kind of file can add 
 
 from __future__ import annotations
 
-import io
 import math
+import mmap
 import pickle
 import re
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, ClassVar, Final, TypeAlias
+from typing import IO, Any, ClassVar, Final, TypeAlias, cast
 
 import numpy as np
 
-from countenance.errors import DependencyMissing, WeightsDamaged, WeightsMissing
+from countenance.errors import WeightsDamaged
+from countenance.stored.content import Malformed, reason_of
+from countenance.stored.npz import npy_header
+from countenance.weights.files import expect_file
+from countenance.weights.pickle_bounds import expect_bounded
 
 Settle: TypeAlias = Callable[[object], Any]
 AllowList: TypeAlias = Mapping[str, Callable[..., object]]
 """``module.name`` as files spell it -> the :class:`StandIn` class or the function that takes its place."""
+Persistent: TypeAlias = Callable[[object], object]
+_MADE_FROM_A_BYTE: Final = 16  # memory that arrays may take for each byte of the file
+_SMALL: Final = 2**20
 
 
 class StandIn(ABC):
@@ -62,27 +69,53 @@ def load_pickle(path: Path | str, allow: AllowList | None = None, encoding: str 
         encoding: how Python 2 wrote its strings; ``latin1`` keeps every byte.
 
     Returns:
-        numpy arrays (torch tensors, too, come back as arrays), scipy sparse matrices, numbers, strings, and
+        numpy arrays, scipy sparse matrices, numbers, strings, and
         dicts, lists, tuples and sets of these.
 
     Raises:
         WeightsMissing: there is no such file.
         WeightsDamaged: it names anything else (nothing has been run then), or is no pickle, or is cut short.
-        DependencyMissing: it holds torch tensors, and torch is not installed.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsMissing(str(path), "check the path")
+    expect_file(path)
     try:
-        with path.open("rb") as file:
+        with path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            file = cast(IO[bytes], mapped)
             _skip_npy_header(file)
-            return settle(_Reader(file, ARRAYS if allow is None else allow, encoding).load())
-    except _WHAT_A_BAD_PICKLE_RAISES as error:
-        reason = str(error) if isinstance(error, Unpicklable) else f"{type(error).__name__} while reading it"
+            content = unsettled(file, len(mapped), ARRAYS if allow is None else allow, encoding)
+            return settle(content, len(mapped))
+    except (*WHAT_A_BAD_PICKLE_RAISES, OSError) as error:
+        reason = reason_of(error) if isinstance(error, Unpicklable | Malformed) else type(error).__name__
         raise WeightsDamaged(path, reason, "get it again from its authors") from error
 
 
-_WHAT_A_BAD_PICKLE_RAISES: Final = (
+def unsettled(
+    file: IO[bytes],
+    size: int,
+    allow: AllowList,
+    encoding: str = "latin1",
+    persistent: Persistent | None = None,
+) -> Any:
+    """What the pickle at the place where ``file`` stands holds, with stand-ins; ``file`` stands behind it afterwards.
+
+    Args:
+        file: of bytes.
+        size: of the whole file, in bytes.
+        allow: what it may name.
+        encoding: see :func:`load_pickle`.
+        persistent: gives the stand-in for what the pickle says about things that lie outside it.
+
+    Raises:
+        Malformed: it is cut off, no pickle, or asks for more memory or time than any honest one.
+        Unpicklable: it names anything else.
+    """
+    start = file.tell()
+    expect_bounded(file, size)
+    file.seek(start)
+    return _Reader(file, allow, encoding, persistent).load()
+
+
+WHAT_A_BAD_PICKLE_RAISES: Final = (
     pickle.UnpicklingError,
     ArithmeticError,
     AttributeError,
@@ -94,11 +127,28 @@ _WHAT_A_BAD_PICKLE_RAISES: Final = (
     TypeError,
     ValueError,
 )
+"""Beside :class:`OSError`; :class:`Malformed` is among them."""
 
 
-def settle(value: object) -> Any:
-    """``value`` with every stand-in in it, at any depth, turned into the array or container it stands for."""
+def settle(value: object, size: int) -> Any:
+    """``value`` with every stand-in in it, at any depth, turned into the array or container it stands for.
+
+    Args:
+        value: as it came out of a pickle.
+        size: of the file, in bytes; all arrays together may have a multiple of it.
+
+    Raises:
+        Unpicklable: it describes data that cannot be.
+    """
+    most = _MADE_FROM_A_BYTE * max(size, _SMALL)
     done: dict[int, object] = {}
+    made = 0
+
+    def count(array: object) -> None:
+        nonlocal made
+        made += getattr(array, "nbytes", 0)
+        if made > most:
+            raise Unpicklable("it makes many arrays of the same data")
 
     def visit(item: object) -> object:
         if not isinstance(item, StandIn | dict | list | tuple | set | frozenset):
@@ -117,6 +167,7 @@ def settle(value: object) -> Any:
             sequence.extend(visit(entry) for entry in item)
         elif isinstance(item, StandIn):
             done[id(item)] = item.settled(visit)
+            count(done[id(item)])
         else:
             done[id(item)] = type(item)(visit(entry) for entry in item)
         return done[id(item)]
@@ -125,14 +176,21 @@ def settle(value: object) -> Any:
 
 
 class _Reader(pickle.Unpickler):
-    def __init__(self, file: IO[bytes], allow: AllowList, encoding: str) -> None:
+    def __init__(
+        self, file: IO[bytes], allow: AllowList, encoding: str, persistent: Persistent | None
+    ) -> None:
         super().__init__(file, encoding=encoding)
-        self._allow = allow
+        self._allow, self._persistent = allow, persistent
+
+    def persistent_load(self, pid: object, /) -> object:
+        if self._persistent is None:
+            raise Unpicklable("it refers to things outside of it")
+        return self._persistent(pid)
 
     def find_class(self, module: str, name: str, /) -> Callable[..., object]:
         full_name = f"{module}.{name}"
         if full_name not in self._allow:
-            raise Unpicklable(f"it asks for the Python object '{full_name}', which weights have no need of")
+            raise Unpicklable(f"it asks to run Python code ('{full_name}'), which weights have no need of")
         substitute = self._allow[full_name]
         return substitute if isinstance(substitute, type) else _CallOnly(substitute)
 
@@ -155,16 +213,7 @@ class _CallOnly:
 def _skip_npy_header(file: IO[bytes]) -> None:
     magic = file.read(6)
     file.seek(0)
-    if magic != b"\x93NUMPY":
-        return
-    version = np.lib.format.read_magic(file)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read_header is None:
-        raise Unpicklable(f"its .npy format {version} is not known here")
-    if read_header(file)[2] != np.dtype(object):
+    if magic == b"\x93NUMPY" and not npy_header(file).dtype.hasobject:
         raise Unpicklable("it is a plain .npy array and holds no pickle")
 
 
@@ -243,7 +292,7 @@ def _reconstruct_array(kind: object, shape: object, code: object) -> ArrayStandI
     return ArrayStandIn()
 
 
-# ---- scipy, chumpy, torch
+# ---- scipy, chumpy
 
 
 class _SparseStandIn(StandIn):
@@ -280,33 +329,6 @@ class _ChumpyStandIn(StandIn):
 
     def settled(self, settle: Settle) -> object:
         return settle(_attributes(self.state)["x"])
-
-
-class _TensorStandIn(StandIn):
-    def __init__(self, storage: object, offset: object, size: object, stride: object, *_: object) -> None:
-        self.fields = (storage, offset, size, stride)
-
-    def settled(self, settle: Settle) -> object:
-        storage, offset, size, stride = (settle(field) for field in self.fields)
-        # as_strided checks the bounds; a negative or too long stride is an error there.
-        return storage.as_strided(tuple(size), tuple(stride), int(offset)).numpy().copy()
-
-
-class _StorageStandIn(StandIn):
-    """A tensor's memory, itself a file of ``torch.save``, which torch reads in its mode without code."""
-
-    def __init__(self, saved: object) -> None:
-        self.saved = saved
-
-    def settled(self, settle: Settle) -> object:
-        try:
-            import torch
-        except ImportError as error:
-            raise DependencyMissing("torch", "torch", "reading torch tensors") from error
-        if not isinstance(self.saved, bytes):
-            raise Unpicklable("it holds a torch tensor without contents")
-        storage = torch.load(io.BytesIO(self.saved), map_location="cpu", weights_only=True)
-        return torch.empty(0, dtype=storage.dtype).set_(storage)
 
 
 # ---- what old pickles name besides
@@ -366,11 +388,6 @@ SCIPY_SPARSE: Final[AllowList] = {
     **{f"scipy.sparse.{module}.coo_matrix": _CooStandIn for module in ("coo", "_coo")},
 }
 CHUMPY: Final[AllowList] = {"chumpy.ch.Ch": _ChumpyStandIn}
-TORCH_TENSORS: Final[AllowList] = {
-    "torch._utils._rebuild_tensor_v2": _TensorStandIn,
-    "torch.storage._load_from_bytes": _StorageStandIn,
-}
-"""CPU tensors inside a plain pickle (not the files of ``torch.save``, which torch reads safely itself)."""
 
 ARRAYS: Final[AllowList] = {**CONTAINERS, **NUMPY, **SCIPY_SPARSE, **CHUMPY}
 """What model files of plain arrays name; the default."""

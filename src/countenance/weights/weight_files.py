@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from countenance.atomic import replacing
-from countenance.errors import WeightsDamaged, WeightsMissing
+from countenance.errors import BadValue, UnknownName, WeightsDamaged
+from countenance.ranges import Range
+from countenance.stored.content import Malformed, reason_of
+from countenance.stored.fields import record
+from countenance.stored.json_text import parsed_json
+from countenance.stored.safetensors_file import read_safetensors
+from countenance.weights.files import expect_file
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _VERSION = "1"
 _FIX = "get it again, or make it with: countenance convert / countenance train"
+_SIZES: Final = (Range(0, 1 << 20), Range(-1e6, 1e6))
+"""Of configurations: channels, vertices ...; what makes many layers of one number has a narrower range of its own."""
+_STEPS, _STEPS_A_TENSOR = 10_000, 100  # of drawing up; honest networks take ten for a tensor
+_COUNTER: Final = ".num_batches_tracked"
 ConfigT = TypeVar("ConfigT")
-NEWER = {"newer": True}
-"""Metadata of a configuration's field that older files lack; its default is what they mean."""
+ModuleT = TypeVar("ModuleT", bound="nn.Module")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,64 +93,120 @@ def read_weights(path: Path, model: str | None = None) -> WeightFile:
         WeightsDamaged: cut off, of another model, with NaN, or no file of ours.
     """
     import torch
-    from safetensors import SafetensorError, safe_open
 
-    if not path.is_file():
-        raise WeightsMissing(str(path), "check the path")
+    expect_file(path)
     try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+        metadata, arrays = read_safetensors(path)
+        if not metadata.keys() >= {"model", "config", "notes"}:
+            if "avatar" in metadata.get("format", ""):
+                raise WeightsDamaged(path, "it is a person's avatar, no weights", "give it with --avatar")
+            raise WeightsDamaged(path, "it was not written by countenance", "convert it: countenance convert")
         found = metadata["model"]
-        config, notes = json.loads(metadata["config"]), json.loads(metadata["notes"])
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsDamaged(path, str(error), _FIX) from error
-    except KeyError as error:
-        raise WeightsDamaged(
-            path, "it was not written by countenance", "convert it: countenance convert"
-        ) from error
+        config, notes = parsed_json(metadata["config"]), parsed_json(metadata["notes"])
+    except (Malformed, OSError) as error:
+        raise WeightsDamaged(path, reason_of(error), _FIX) from error
+    if not isinstance(config, dict) or not isinstance(notes, dict):
+        raise WeightsDamaged(path, "its configuration or its notes are no table", _FIX)
     if model is not None and found != model:
-        raise WeightsDamaged(path, f"it holds weights of '{found}', not of '{model}'", f"load it as {found}")
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise WeightsDamaged(path, f"'{name}' holds NaN or infinity", _FIX)
-    floats = {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
-    return WeightFile(found, config, floats, notes)
+        raise WeightsDamaged(
+            path, f"it holds weights of '{found[:60]}', not of '{model}'", f"load it as {found[:60]}"
+        )
+    tensors: dict[str, Tensor] = {}
+    while arrays:  # one at a time, so that halves and floats are not both in memory
+        name, array = arrays.popitem()
+        tensor = torch.from_numpy(array)
+        tensors[name] = tensor.float() if tensor.is_floating_point() else tensor
+        if tensor.is_floating_point() and not torch.isfinite(tensors[name]).all():
+            raise WeightsDamaged(path, f"'{name[:80]}' holds NaN or infinity", _FIX)
+    return WeightFile(found, config, tensors, notes)
+
+
+def name_of_weights(path: Path) -> str:
+    """What a file of somebody's own weights is called in marks and lists: ``lite/weights`` for what `train` wrote.
+
+    Args:
+        path: `countenance train` calls every file ``weights.safetensors``, so that its folder says which these are.
+    """
+    return f"{path.resolve().parent.name}/{path.stem}" if path.stem == "weights" else path.stem
 
 
 def config_from(file: WeightFile, kind: type[ConfigT], path: Path) -> ConfigT:
-    """The configuration in a file as the dataclass ``kind``. Fields marked :data:`NEWER` may be absent.
+    """The configuration in a file as the dataclass ``kind``, every field of its type and in its range.
 
     Raises:
-        WeightsDamaged: it has other fields, or lacks some.
+        WeightsDamaged: it has other fields, lacks some, or one is none of what it may be.
     """
-    known = fields(kind)  # type: ignore[arg-type]
-    newer = {f.name for f in known if f.metadata.get("newer")}
-    odd = set(file.config) ^ {f.name for f in known}
-    if odd - (newer - set(file.config)):
-        raise WeightsDamaged(path, f"its configuration does not fit: {', '.join(sorted(odd))}", _FIX)
-    return kind(**file.config)
+    try:
+        return record(kind, file.config, _SIZES, within="configuration.")
+    except (BadValue, UnknownName) as error:
+        raise WeightsDamaged(path, str(error), _FIX) from error
+
+
+def built(make: Callable[[], ModuleT], tensors: Mapping[str, Tensor], path: Path, fix: str = _FIX) -> ModuleT:
+    """A network with exactly these tensors.
+
+    It is drawn up without memory first: a configuration that asks for a larger network than the file holds costs none.
+
+    Args:
+        make: makes the network.
+        tensors: as for :func:`fill`.
+        path: where they came from, for errors.
+        fix: what to do where they don't fit.
+
+    Raises:
+        WeightsDamaged: with the first name that does not fit; or there is no such network.
+    """
+    import torch
+
+    from countenance.weights.drawn_up import StepLimit
+
+    try:
+        with torch.device("meta"), StepLimit(_STEPS + _STEPS_A_TENSOR * len(tensors)):
+            sketch = make().state_dict()
+    except (
+        ArithmeticError,
+        BadValue,
+        UnknownName,
+        LookupError,
+        MemoryError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise WeightsDamaged(path, f"its sizes make no network ({reason_of(error)})", fix) from error
+    _expect_same(sketch, tensors, path, fix)
+    network = make()
+    fill(network, tensors, path, fix)
+    return network
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path, fix: str = _FIX) -> None:
-    """Put tensors into a network: exactly its names, exactly its shapes.
+    """Put tensors into a network that is there: exactly its names, exactly its shapes. See also :func:`built`.
 
     Args:
         module: is filled.
-        tensors: by its names.
+        tensors: by its names; counters of batch norm, which evaluation does not use, may lack.
         path: where they came from, for errors.
         fix: what to do where they don't fit.
 
     Raises:
         WeightsDamaged: with the first name that does not fit.
     """
-    expected = module.state_dict()
-    for name in sorted(set(expected) | set(tensors)):
+    own = module.state_dict()
+    _expect_same(own, tensors, path, fix)
+    module.load_state_dict({name: tensors.get(name, tensor) for name, tensor in own.items()})
+
+
+def _expect_same(expected: Mapping[str, Tensor], tensors: Mapping[str, object], path: Path, fix: str) -> None:
+    for name in sorted({*expected, *map(str, tensors)}):
+        if name not in tensors and name.endswith(_COUNTER):
+            continue
         if name not in tensors:
-            raise WeightsDamaged(path, f"'{name}' is missing", fix)
+            raise WeightsDamaged(path, f"'{name[:80]}' is missing", fix)
         if name not in expected:
-            raise WeightsDamaged(path, f"'{name}' is not part of this model", fix)
-        if expected[name].shape != tensors[name].shape:
-            has, wants = tuple(tensors[name].shape), tuple(expected[name].shape)
-            raise WeightsDamaged(path, f"'{name}' has shape {has}, expected {wants}", fix)
-    module.load_state_dict(dict(tensors))
+            raise WeightsDamaged(path, f"'{name[:80]}' is not part of this model", fix)
+        has, wants = getattr(tensors[name], "shape", None), tuple(expected[name].shape)
+        if has is None:
+            raise WeightsDamaged(path, f"'{name[:80]}' is no tensor", fix)
+        if tuple(has) != wants:
+            raise WeightsDamaged(path, f"'{name[:80]}' has shape {tuple(has)}, expected {wants}", fix)

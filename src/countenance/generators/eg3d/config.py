@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from countenance.errors import BadValue
 from countenance.generators.stylegan2.config import StyleGAN2Config
+from countenance.ranges import LAYERS, NETWORK_SIDE_PX, SAMPLES
 
 Enlarging = Literal["8XDC", "4X"]
 PLANES = 3
@@ -29,8 +30,8 @@ class RayOptions:
     ray_start: float | Literal["auto"] = 2.25
     ray_end: float | Literal["auto"] = 3.3
     box_warp: float = 1
-    depth_resolution: int = 48
-    depth_resolution_importance: int = 48
+    depth_resolution: Annotated[int, SAMPLES] = 48
+    depth_resolution_importance: Annotated[int, SAMPLES] = 48
     disparity_space_sampling: bool = False
     white_back: bool = False
 
@@ -73,18 +74,18 @@ class EG3DConfig(RayOptions):
     z_dim: int = 512
     c_dim: int = 25
     w_dim: int = 512
-    plane_resolution: int = 256
+    plane_resolution: Annotated[int, NETWORK_SIDE_PX] = 256
     feature_channels: int = 32
     channel_base: int = 32768
     channel_max: int = 512
-    mapping_layers: int = 2
+    mapping_layers: Annotated[int, LAYERS] = 2
     conv_clamp: float | None = None
     c_scale: float = 1
     c_gen_conditioning_zero: bool = False
     decoder_lr_mul: float = 1
-    neural_rendering_resolution: int = 128
+    neural_rendering_resolution: Annotated[int, NETWORK_SIDE_PX] = 128
     superresolution: Enlarging = "8XDC"
-    sr_input_resolution: int = 128
+    sr_input_resolution: Annotated[int, NETWORK_SIDE_PX] = 128
     sr_inner_channels: int = 256
     sr_outer_channels: int = 128
     sr_conv_clamp: float | None = 256

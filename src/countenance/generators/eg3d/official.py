@@ -15,7 +15,7 @@ from countenance.generators.eg3d.generator import EG3D
 from countenance.generators.stylegan2.official import generator_config
 from countenance.weights.network_pickle import PickledModule, read_network
 from countenance.weights.torch_files import load_torch_file
-from countenance.weights.weight_files import config_from, fill, read_weights, save_weights
+from countenance.weights.weight_files import built, config_from, fill, read_weights, save_weights
 
 MODEL = "eg3d"
 _FIX = "give a network pickle of EG3D with features enlarged by 4X or 8XDC, such as ffhqrebalanced512-128.pkl"
@@ -54,9 +54,8 @@ def load_official(path: Path, name: str = "G_ema") -> EG3D:
         WeightsDamaged: no pickle of this network, cut off, or with code.
     """
     network = read_network(path, name, _BY_REFERENCE)
-    generator = EG3D(_config(network, path))
-    fill(generator, network.state_dict(), path)
-    return generator.eval()
+    config = _config(network, path)
+    return built(lambda: EG3D(config), network.state_dict(), path).eval()
 
 
 def load_state(path: Path, config: EG3DConfig, name: str = "G_ema") -> EG3D:
@@ -102,9 +101,8 @@ def load(path: Path) -> EG3D:
         WeightsDamaged: cut off, of another model, or with NaN.
     """
     file = read_weights(path, MODEL)
-    generator = EG3D(config_from(file, EG3DConfig, path))
-    fill(generator, file.tensors, path)
-    return generator.eval()
+    config = config_from(file, EG3DConfig, path)
+    return built(lambda: EG3D(config), file.tensors, path).eval()
 
 
 def _config(network: PickledModule, path: Path) -> EG3DConfig:

@@ -32,7 +32,7 @@ from countenance.losses.backbones import load_backbone
 from countenance.losses.perceptual import PerceptualLoss
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
-from countenance.training.recipe import Batch, LoopConfig, Losses
+from countenance.training.recipe import DEBUG_LOOP, Batch, DatasetNeeds, LoopConfig, Losses
 
 _SHEET_ROWS = 4
 _SHEET_YAWS_RAD = (-0.4, 0.0, 0.4)
@@ -101,9 +101,16 @@ class EG3DRecipe:
         """See :func:`countenance.generators.eg3d.frames.frame_batch`."""
         return frame_batch(items)
 
+    @property
+    def needs(self) -> DatasetNeeds:
+        """Frames as wide as the critic looks at, or wider."""
+        return DatasetNeeds(ARKIT.name, least_side=self.adversary.sizes.img_resolution)
+
     def build(self, dataset: Dataset) -> TrainedEG3D:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
-        return TrainedEG3D(self.network, self._frames(dataset).people, self.density)
+        people = self._frames(dataset).people
+        self.needs.check(dataset)
+        return TrainedEG3D(self.network, people, self.density)
 
     def constrain(self, network: nn.Module) -> None:
         """Give each person a w."""
@@ -248,17 +255,7 @@ def lite() -> EG3DRecipe:
 
 def debug() -> EG3DRecipe:
     """Seconds, for tests: pictures of 32 px."""
-    loop = LoopConfig(
-        steps=4,
-        batch_size=4,
-        learning_rate=2e-3,
-        betas=(0.0, 0.99),
-        log_every=1,
-        save_every=2,
-        sheet_every=2,
-        workers=0,
-        augmentation=_UNCHANGED,
-    )
+    loop = replace(DEBUG_LOOP, learning_rate=2e-3, betas=(0.0, 0.99), augmentation=_UNCHANGED)
     critic = replace(_critic(32, 256, 8), mapping_layers=2)
     return EG3DRecipe(
         network=sizes.debug(),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from countenance.errors import BadValue
+from countenance.ranges import LAYERS, NETWORK_SIDE_PX
 
 Architecture = Literal["resnet", "skip", "orig"]
 
@@ -41,11 +42,11 @@ class StyleGAN2Config:
     z_dim: int = 512
     c_dim: int = 0
     w_dim: int = 512
-    img_resolution: int = 1024
+    img_resolution: Annotated[int, NETWORK_SIDE_PX] = 1024
     img_channels: int = 3
     channel_base: int = 32768
     channel_max: int = 512
-    mapping_layers: int = 8
+    mapping_layers: Annotated[int, LAYERS] = 8
     conv_clamp: float | None = 256
 
     @property
@@ -78,12 +79,12 @@ class DiscriminatorConfig:
     """
 
     c_dim: int = 0
-    img_resolution: int = 1024
+    img_resolution: Annotated[int, NETWORK_SIDE_PX] = 1024
     img_channels: int = 3
     architecture: Architecture = "resnet"
     channel_base: int = 32768
     channel_max: int = 512
-    mapping_layers: int = 8
+    mapping_layers: Annotated[int, LAYERS] = 8
     cmap_dim: int | None = None
     mbstd_group_size: int | None = 4
     mbstd_num_channels: int = 1

@@ -155,7 +155,8 @@ class SynthesisLayer(nn.Module):
         if mode == "const":
             return self.noise_const * (self.noise_strength * _GAIN)
         shape = (len(x), 1, self.resolution, self.resolution)
-        fresh = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
+        place = x.device if generator is None else generator.device
+        fresh = torch.randn(shape, generator=generator, device=place, dtype=x.dtype).to(x.device)
         return fresh * (self.noise_strength * _GAIN)
 
 

@@ -14,7 +14,7 @@ from countenance.generators.stylegan2.config import DiscriminatorConfig, StyleGA
 from countenance.generators.stylegan2.discriminator import Discriminator
 from countenance.generators.stylegan2.synthesis import Generator
 from countenance.weights.network_pickle import PickledModule, read_network
-from countenance.weights.weight_files import config_from, fill, read_weights, save_weights
+from countenance.weights.weight_files import built, config_from, read_weights, save_weights
 
 MODEL = "stylegan2"
 _FIX = "give a network pickle of StyleGAN2-ADA (PyTorch)"
@@ -40,9 +40,8 @@ def load_official(path: Path, name: str = "G_ema") -> Generator:
         WeightsDamaged: no pickle of this network, cut off, or with code.
     """
     network = read_network(path, name)
-    generator = Generator(generator_config(network, path))
-    fill(generator, network.state_dict(), path)
-    return generator.eval()
+    config = generator_config(network, path)
+    return built(lambda: Generator(config), network.state_dict(), path).eval()
 
 
 def load_official_discriminator(path: Path) -> Discriminator:
@@ -53,9 +52,8 @@ def load_official_discriminator(path: Path) -> Discriminator:
         WeightsDamaged: no pickle of this network, cut off, or with code.
     """
     network = read_network(path, "D")
-    critic = Discriminator(_discriminator_config(network, path))
-    fill(critic, network.state_dict(), path)
-    return critic.eval()
+    config = _discriminator_config(network, path)
+    return built(lambda: Discriminator(config), network.state_dict(), path).eval()
 
 
 def save(generator: Generator, path: Path, notes: Mapping[str, Any], *, half: bool = False) -> None:
@@ -81,9 +79,8 @@ def load(path: Path) -> Generator:
         WeightsDamaged: cut off, of another model, or with NaN.
     """
     file = read_weights(path, MODEL)
-    generator = Generator(config_from(file, StyleGAN2Config, path))
-    fill(generator, file.tensors, path)
-    return generator.eval()
+    config = config_from(file, StyleGAN2Config, path)
+    return built(lambda: Generator(config), file.tensors, path).eval()
 
 
 def generator_config(network: PickledModule, path: Path) -> StyleGAN2Config:
