@@ -146,7 +146,7 @@ def unreadable(folder: Path) -> dict[str, Path]:
     ("name", "says"),
     [
         ("missing.wav", "no such file"),
-        ("empty.wav", "no sound"),
+        ("empty.wav", "file is empty"),
         ("text.wav", "no sound"),
         ("text.txt", "no sound"),
         ("none.wav", "no samples"),

@@ -8,17 +8,23 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 
 from countenance.arrays import Floats
 from countenance.atomic import replacing
 from countenance.errors import MediaUnreadable
+from countenance.media.decoding.sound_tracks import (
+    LONGEST_SILENCE_S,
+    Resampler,
+    film_start_s,
+    open_sound,
+    sound_frames,
+)
 
 RATE = 16_000
 """Samples a second of everything that speech models read."""
 
-_SHORTEST_GAP_S, _LONGEST_GAP_S = 0.015, 60.0  # longer ones are wrong times, shorter ones are rounding
+_SHORTEST_GAP_S = 0.015  # shorter ones are rounding
 _CANCELLED = 0.1  # of the channels' own power: below this share the mix has lost what they say
 
 
@@ -70,20 +76,13 @@ def write_wave(path: Path, samples: Floats) -> None:
 
 def _stereo(path: Path) -> Iterator[Floats]:
     """(2, N) blocks."""
-    if not path.is_file():
-        raise MediaUnreadable(path, "there is no such file", "check the path")
-    try:
-        container: Any = av.open(str(path), metadata_errors="replace")
-    except (av.FFmpegError, OSError, UnicodeDecodeError) as error:
-        raise MediaUnreadable(path, "it is no sound") from error
+    container, stream = open_sound(path)
     with container:
-        if not container.streams.audio:
-            raise MediaUnreadable(path, "it has no sound", "give a recording of a voice")
-        frames = _decoded(container, container.streams.audio[0], path)
+        frames = sound_frames(container, stream)
         first = next(frames, None)
         if first is None:
             return
-        late = _late(container, first)
+        late = 0 if first.time is None else round((film_start_s(container, first.time) - first.time) * RATE)
         if late < 0:
             yield np.zeros((2, -late), np.float32)
         due = max(0, late)  # samples still to leave out
@@ -95,30 +94,15 @@ def _stereo(path: Path) -> Iterator[Floats]:
 
 def _resampled(frames: Iterator[Any], path: Path) -> Iterator[Floats]:
     """(2, N) blocks. Joined files may change rate and channels on the way; what is missing between is silence."""
-    resampler: Any = None
+    resampler = Resampler(path, format="fltp", rate=RATE)
     before: Any = None
     for frame in chain(frames, [None]):
-        blocks: list[Any] = []
-        try:
-            if resampler and (frame is None or _kind(frame) != _kind(before)):
-                blocks += resampler.resample(None)
-                resampler = None
-            if frame is not None:
-                layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
-                resampler = resampler or av.AudioResampler("fltp", layout, RATE)
-                blocks += resampler.resample(frame)
-        except (av.FFmpegError, ValueError) as error:
-            raise MediaUnreadable(path, "its channels can't be mixed", "export it in stereo") from error
+        blocks = resampler.resample(frame)
         if missing := _missing(before, frame):
             yield np.zeros((2, missing), np.float32)
         for block in blocks:
-            if block is not None:  # what is left over where there was nothing to convert
-                yield np.broadcast_to(np.asarray(block.to_ndarray(), np.float32), (2, block.samples))
+            yield np.broadcast_to(np.asarray(block.to_ndarray(), np.float32), (2, block.samples))
         before = frame
-
-
-def _kind(frame: Any) -> tuple[str, str, int]:
-    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _missing(before: Any, frame: Any) -> int:
@@ -126,30 +110,4 @@ def _missing(before: Any, frame: Any) -> int:
     if before is None or frame is None or before.time is None or frame.time is None:
         return 0
     gap_s = frame.time - before.time - before.samples / before.sample_rate
-    return round(gap_s * RATE) if _SHORTEST_GAP_S < gap_s < _LONGEST_GAP_S else 0
-
-
-def _decoded(container: Any, stream: Any, path: Path) -> Iterator[Any]:
-    """Frames, without those that are damaged."""
-    seen, damage = False, None
-    packets = container.demux(stream)
-    while True:
-        try:
-            for frame in next(packets).decode():
-                seen = True
-                yield frame
-        except StopIteration:
-            break
-        except (av.FFmpegError, OSError, ValueError) as error:
-            damage = error
-    if damage and not seen:
-        raise MediaUnreadable(path, "its sound can't be decoded", "export it again") from damage
-
-
-def _late(container: Any, frame: Any) -> int:
-    """By how many samples the sound starts before the pictures."""
-    if not container.streams.video or frame.time is None:
-        return 0
-    pictures = container.streams.video[0]
-    start_s = float((pictures.start_time or 0) * pictures.time_base)
-    return round((start_s - float(frame.time)) * RATE)
+    return round(gap_s * RATE) if _SHORTEST_GAP_S < gap_s < LONGEST_SILENCE_S else 0

@@ -1,16 +1,20 @@
-"""What a file holds, found by opening it."""
+"""What a file holds: the one rule by which all verbs tell stills, films, sound and motion apart."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from countenance.errors import MediaUnreadable
+from countenance.media.decoding.input_files import DECODER_ERRORS, check_input_file, is_folder
+from countenance.media.decoding.picture_files import moves, open_picture
+from countenance.motion.live_link import names_columns
 
 Kind: TypeAlias = Literal["image", "video", "audio", "motion"]
 
-MOTION_SUFFIXES = (".npz", ".csv")
-VIDEO_SUFFIXES = (
+MOTION_SUFFIXES: Final = (".npz", ".csv")
+VIDEO_SUFFIXES: Final = (
     ".mp4",
     ".mov",
     ".mkv",
@@ -26,56 +30,58 @@ VIDEO_SUFFIXES = (
 )
 """What counts as a video when a folder is searched; a file that is named is opened whatever its suffix."""
 
+_HEAD: Final = 16_384  # bytes; a header of Live Link's columns is 1 KB
+
 
 def kind_of(path: Path) -> Kind:
-    """Tell pictures, videos, sound and motion files apart.
+    """Tell pictures, films, sound and motion files apart, by what they hold.
 
-    A folder counts as a video (of its pictures), an animated GIF or WebP too.
+    - "image": a picture, also one with several pages, with a camera's second picture, or a GIF, PNG, WebP or AVIF
+      of one frame. :func:`countenance.media.images.read_image` reads it.
+    - "video": a film, a GIF, PNG, WebP or AVIF of several frames, or a folder (a film of its pictures).
+      :class:`countenance.media.video.VideoReader` reads it.
+    - "audio": sound, with a cover picture or without.
+    - "motion": a motion file, or a file called ``.npz`` or ``.csv`` that is nothing else;
+      :func:`countenance.motion.files.load_motion` says what is wrong with it.
 
     Raises:
         MediaUnreadable: missing, empty, or none of these.
+        DependencyMissing: HEIC without the extra that reads it.
     """
-    if path.is_dir():
+    if is_folder(path):
         return "video"
-    if not path.exists():
-        raise MediaUnreadable(path, "there is no such file", "check the path")
-    if path.stat().st_size == 0:
-        raise MediaUnreadable(path, "the file is empty", "copy it again")
-    if path.suffix.lower() in MOTION_SUFFIXES:
+    check_input_file(path)
+    if _is_motion(path):
         return "motion"
-    return "image" if _is_still(path) else _stream_kind(path)
-
-
-def _is_still(path: Path) -> bool:
-    from PIL import Image, UnidentifiedImageError
-
+    if (picture := open_picture(path)) is not None:
+        with picture:
+            return "video" if moves(picture) else "image"
     try:
-        with Image.open(path) as picture:
-            return getattr(picture, "n_frames", 1) == 1
-    except Image.DecompressionBombError:
-        return True
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return _stream_kind(path)
+    except MediaUnreadable:
+        if path.suffix.lower() in MOTION_SUFFIXES:
+            return "motion"
+        raise
+
+
+def _is_motion(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+        if head[:4] == b"PK\x03\x04":
+            with zipfile.ZipFile(path) as archive:
+                return {"format.npy", "values.npy"} <= set(archive.namelist())
+        return names_columns(head)
+    except DECODER_ERRORS:
         return False
 
 
 def _stream_kind(path: Path) -> Kind:
-    import av
+    from countenance.media.decoding.containers import open_container, pictures_stream
 
-    try:
-        with av.open(str(path)) as container:
-            if any(not _is_cover(stream) for stream in container.streams.video):
-                return "video"
-            if container.streams.audio:
-                return "audio"
-    except (av.FFmpegError, UnicodeDecodeError) as error:
-        raise MediaUnreadable(
-            path, "it is no picture, video or sound", "check that it plays in a media player"
-        ) from error
-    raise MediaUnreadable(path, "it holds neither pictures nor sound")
-
-
-def _is_cover(stream: object) -> bool:
-    """Cover art of a sound file is a video stream to FFmpeg."""
-    from av.stream import Disposition
-
-    return bool(getattr(stream, "disposition", 0) & Disposition.attached_pic)
+    with open_container(path) as container:
+        if pictures_stream(container) is not None:
+            return "video"
+        if container.streams.audio:
+            return "audio"
+    raise MediaUnreadable(path, "it is no picture, film or sound that can be read")
