@@ -1,12 +1,16 @@
-"""The one place where a GIF can hold text: its comment extension (GIF89a, section 24)."""
+"""What GIF can hold: how fast it is, and the one place for text, its comment extension (GIF89a, section 24)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+FASTEST_FPS = 50
+"""A frame is shown for whole hundredths of a second, and what is shown for one alone, browsers show for ten."""
+
 _BLOCK = 255
 _TRAILER = b"\x3b"
+_TAIL = 2**16  # bytes at a file's end, in which the comment is looked for
 
 
 def add_gif_comment(path: Path, texts: Mapping[str, str]) -> None:
@@ -28,7 +32,9 @@ def add_gif_comment(path: Path, texts: Mapping[str, str]) -> None:
 
 def read_gif_comment(path: Path) -> dict[str, str]:
     """What :func:`add_gif_comment` wrote; empty if there is none."""
-    raw = path.read_bytes()
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - _TAIL))
+        raw = file.read()
     start = raw.rfind(b"\x21\xfe")
     texts: dict[str, str] = {}
     if start < 0:

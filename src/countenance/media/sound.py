@@ -12,7 +12,13 @@ from typing import Any, Self
 import av
 import numpy as np
 
-from countenance.errors import MediaUnreadable
+from countenance.media.decoding.sound_tracks import (
+    Resampler,
+    film_start_s,
+    open_sound,
+    sound_frames,
+    sound_packets,
+)
 
 _ENCODERS = {".mp4": "aac", ".mov": "aac", ".mkv": "aac", ".webm": "libopus"}
 _COPIED = {
@@ -44,20 +50,14 @@ class SoundTrack:
         suffix: of the output.
 
     Raises:
-        MediaUnreadable: the source has no sound.
+        MediaUnreadable: the source has no sound that can be decoded.
     """
 
     def __init__(self, source: AudioSource, output: Any, suffix: str) -> None:
-        try:
-            self._input: Any = av.open(str(source.path), metadata_errors="replace")
-        except (av.FFmpegError, OSError) as error:
-            raise MediaUnreadable(source.path, "its sound can't be read") from error
-        if not self._input.streams.audio:
-            self._input.close()
-            raise MediaUnreadable(source.path, "it has no sound", "leave the sound out")
-        self._from: Any = self._input.streams.audio[0]
-        self._start = self._zero()
-        self._output = output
+        self._input, self._from = open_sound(source.path)
+        own_s = float((self._from.start_time or 0) * self._from.time_base)
+        self._start = film_start_s(self._input, own_s)
+        self._path, self._output = source.path, output
         self._copied = self._from.codec_context.name in _COPIED[suffix]
         if self._copied:
             self._to = output.add_stream_from_template(self._from)
@@ -66,12 +66,6 @@ class SoundTrack:
             self._to = output.add_stream(_ENCODERS[suffix], rate=_RATE)
             self._pieces = self._blocks()
         self._waiting: tuple[float, Any] | None = None
-
-    def _zero(self) -> float:
-        """When the source's pictures begin, which is when the output begins, too."""
-        videos = self._input.streams.video
-        timed: Any = videos[0] if videos else self._from
-        return float((timed.start_time or 0) * timed.time_base)
 
     def advance(self, until_s: float) -> None:
         """Write the sound before ``until_s`` seconds of the output."""
@@ -102,20 +96,26 @@ class SoundTrack:
 
     def _packets(self) -> Iterator[tuple[float, Any]]:
         shift = round(self._start / self._from.time_base)
-        for packet in self._input.demux(self._from):
+        last: int | None = None
+        for packet in sound_packets(self._input, self._from):
             if packet.pts is None or packet.pts < shift:
                 continue
             seconds = float((packet.pts - shift) * packet.time_base)
             packet.pts -= shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            if last is not None and packet.dts <= last:  # no container takes what runs back
+                continue
+            last = packet.dts
             yield seconds, packet
 
     def _blocks(self) -> Iterator[tuple[float, Any]]:
-        resampler = av.AudioResampler(
-            format=self._to.format, layout=self._to.layout, rate=_RATE, frame_size=1024
+        resampler = Resampler(
+            self._path, format=self._to.format, layout=self._to.layout, rate=_RATE, frame_size=1024
         )
         due = 0.0
-        for frame in self._frames():
+        for frame in sound_frames(self._input, self._from):
+            if frame.format.name.startswith(("flt", "dbl")):
+                frame = _finite(frame)
             time = due if frame.pts is None else float(frame.time) - self._start
             due = time + frame.samples / frame.sample_rate
             if time < 0:
@@ -124,18 +124,6 @@ class SoundTrack:
             frame.pts = round(time * frame.sample_rate)
             yield from _timed(resampler.resample(frame))
         yield from _timed(resampler.resample(None))
-
-    def _frames(self) -> Iterator[Any]:
-        """Without those that are damaged; what is no number is silence, as encoders want numbers."""
-        packets = self._input.demux(self._from)
-        while True:
-            try:
-                for frame in next(packets).decode():
-                    yield _finite(frame) if frame.format.name.startswith(("flt", "dbl")) else frame
-            except StopIteration:
-                return
-            except (av.FFmpegError, ValueError):
-                continue
 
     def __enter__(self) -> Self:
         """Nothing to do: it is open."""
@@ -149,6 +137,7 @@ class SoundTrack:
 
 
 def _finite(frame: Any) -> Any:
+    """What is no number is silence, as encoders want numbers."""
     samples = frame.to_ndarray()
     if np.isfinite(samples).all():
         return frame

@@ -20,12 +20,15 @@ class Portrait:
         crop: the square that is animated.
         landmarks_px: (L, 3) in px of the picture, z larger is nearer.
         motion: one frame: the person's own pose and expression, relative to ``crop``.
+        cutout: of a photo that is transparent somewhere, H x W x 4 uint8 RGBA as its file has it, colours not
+            multiplied by alpha; ``image`` is this over white, which trackers and renderers see. None for others.
     """
 
     image: Image
     crop: Crop
     landmarks_px: Floats
     motion: Motion
+    cutout: Image | None = None
 
     @property
     def square(self) -> Image:
