@@ -133,7 +133,7 @@ def test_other_files_are_noticed(assets: Path) -> None:
     with pytest.raises(WeightsDamaged, match=r"'bn1\.running_mean' is missing"):
         load_arcface()
     torch.save({"epoch": 3, "state_dict": {}}, path)
-    with pytest.raises(WeightsDamaged, match=f"no table of tensors; get it again from {SOURCE}"):
+    with pytest.raises(WeightsDamaged, match=f"'epoch' is no tensor; get it again from {SOURCE}"):
         load_arcface()
     torch.save(torch.nn.Linear(2, 2), path)
     with pytest.raises(WeightsDamaged, match="asks to run Python code"):

@@ -16,6 +16,7 @@ from countenance.evaluation.metrics.frechet import frechet
 from countenance.evaluation.metrics.inception import FidInception, load_inception, resized_as_tensorflow_1
 from countenance.weights import assets as asset_code
 from countenance.weights.assets import FID_INCEPTION
+from countenance.weights.downloads import DownloadFailed
 from seeded import seeded_by_name
 
 
@@ -125,7 +126,11 @@ def test_one_picture_is_no_set() -> None:
 def test_missing_weights_say_how_to_get_them(assets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WeightsMissing, match=r"countenance assets fetch fid_inception\.pth"):
         load_inception(fetch=False)
-    monkeypatch.setattr(asset_code, "_from_url", lambda asset, target: False)
+
+    def unreachable(*_: object) -> None:
+        raise DownloadFailed("no answer")
+
+    monkeypatch.setattr(asset_code, "download", unreachable)
     with pytest.raises(WeightsMissing) as error:
         load_inception()
     line = str(error.value)

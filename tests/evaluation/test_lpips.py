@@ -15,6 +15,7 @@ from countenance.evaluation.metrics.lpips import lpips
 from countenance.evaluation.metrics.lpips_network import Lpips, load_lpips
 from countenance.weights import assets as asset_code
 from countenance.weights.assets import ALEXNET, LPIPS_ALEX, VGG16
+from countenance.weights.downloads import DownloadFailed
 from seeded import seeded_by_name
 
 ALEX = {
@@ -90,6 +91,10 @@ def test_the_files_are_read_as_published(files: Path) -> None:
     )
 
 
+def unreachable(*_: object) -> None:
+    raise DownloadFailed("no connection")
+
+
 @pytest.mark.parametrize(("name", "asset"), [("alex", ALEXNET), ("vgg", VGG16)])
 def test_missing_weights_say_how_to_get_them(
     name: str, asset: asset_code.Asset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -97,18 +102,19 @@ def test_missing_weights_say_how_to_get_them(
     monkeypatch.setenv("COUNTENANCE_ASSETS", str(tmp_path))
     with pytest.raises(WeightsMissing, match=f"countenance assets fetch {asset.name}"):
         load_lpips(name, fetch=False)
-    monkeypatch.setattr(asset_code, "_from_url", lambda asset, target: False)
+    monkeypatch.setattr(asset_code, "download", unreachable)
     with pytest.raises(WeightsMissing) as error:
         load_lpips(name)
     line = str(error.value)
     assert "\n" not in line
-    assert asset.url in line
+    assert asset.urls[0] in line
     assert str(tmp_path / asset.name) in line
 
 
 def test_missing_linear_weights_name_their_wheel(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (files / LPIPS_ALEX.name).unlink()
-    monkeypatch.setattr(asset_code, "_from_wheel", lambda asset, target: False)
+    monkeypatch.setattr(asset_code, "download", unreachable)
+    monkeypatch.setattr(asset_code, "download_from_wheel", unreachable)
     with pytest.raises(WeightsMissing, match=r"the wheel lpips==0\.1\.4"):
         load_lpips("alex")
 

@@ -29,7 +29,7 @@ from countenance.evaluation.report.figures import finite, group_tables, metric_r
 from countenance.evaluation.report.files import write_report
 from countenance.evaluation.summary import by_group, counts, estimates
 from countenance.evaluation.work import CaseResult
-from countenance.media.images import write_image
+from countenance.media.image_writer import write_image
 from countenance.media.video import read_metadata
 from countenance.media.writer import VideoWriter
 from countenance.renderers.catalogue import renderer_names

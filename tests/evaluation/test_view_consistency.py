@@ -16,7 +16,7 @@ from skimage import data
 from countenance.face.mediapipe_model import mediapipe_model
 from countenance.generators.eg3d.rays import camera_rays
 from countenance.generators.eg3d.tracked_cameras import UNITS_PER_CM, arkit_cameras
-from countenance.media.images import write_image
+from countenance.media.image_writer import write_image
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
 from countenance.portrait.crop import Crop

@@ -191,3 +191,65 @@ def test_two_processes_agree(data: Path, tmp_path: Path) -> None:
 def test_two_processes_with_two_calls_of_the_network_a_step(data: Path, tmp_path: Path) -> None:
     run_script(_SCRIPT, tmp_path / "two.py", data, tmp_path / "two", 2, 1)
     assert torch.load(tmp_path / "two" / LAST, weights_only=True)["step"] == 2
+
+
+_FULL = """
+import resource, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from countenance.errors import OutputUnwritable
+from countenance.renderers.pirenderer.recipe import debug
+from countenance.training import loop
+from countenance.training.loop import train
+
+data, run, most, sheets = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # files end as on a full disk, with OSError
+loop_ = replace(debug().loop, steps=2, save_every=2, log_every=1, sheet_every=sheets)
+try:
+    train(replace(debug(), loop=loop_), data, run, accelerator="cpu")
+except OutputUnwritable as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits are those of POSIX")
+@pytest.mark.parametrize(("most", "sheets", "named"), [(200_000, 9, "last.pt"), (2_000, 1, "tensorboard")])
+def test_a_full_disk_is_said_and_keeps_the_last_checkpoint(
+    data: Path, tmp_path: Path, most: int, sheets: int, named: str
+) -> None:
+    run = tmp_path / "run"
+    trained(with_loop(steps=1), data, run)
+    before = {name: (run / name).read_bytes() for name in (LAST, "weights.safetensors")}
+    (tmp_path / "full.py").write_text(_FULL)
+    command = [sys.executable, str(tmp_path / "full.py"), str(data), str(run), str(most), str(sheets)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (told.returncode, "Exception" in told.stderr, "Traceback" in told.stderr) == (0, False, False)
+    assert told.stdout.startswith(f"cannot write {run / named}: file too large; free some space")
+    assert {name: (run / name).read_bytes() for name in before} == before
+    assert not [path for path in run.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("model", ["pirenderer", "gdpw", "otavatar", "otavatar-joint", "eg3d", "talk-flow"])
+def test_what_a_dataset_lacks_is_said_before_anything_is_built(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from countenance.cli.main import main
+
+    folder = write_dataset(tmp_path / "dataset", size=20)
+    for path in (folder / "landmarks").iterdir():
+        path.unlink()
+    arguments = ["train", model, "--preset", "debug", "--data", str(folder), "-o", str(tmp_path / "run")]
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    said = capsys.readouterr().err.splitlines()
+    assert stop.value.code == 2
+    assert len(said) == 2
+    assert said[0].startswith(f"{model} --preset debug: ")
+    assert "needs arkit motion" in said[0]
+    lacks = {"talk-flow": "has no clip with sound of 12", "gdpw": "20 px wide", "eg3d": "20 px wide"}
+    lacks |= dict.fromkeys(
+        ("otavatar", "otavatar-joint"),
+        "a_01.npz: it is not there, and this recipe needs arkit motion, landmarks",
+    )
+    assert lacks.get(model, "px wide") in said[1]

@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import json
 import threading
-import zipfile
-import zlib
 from collections import OrderedDict
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path, PurePath
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -25,12 +23,19 @@ from numpy.typing import NDArray
 
 from countenance.arrays import Floats
 from countenance.atomic import replacing
+from countenance.digests import FileState
 from countenance.errors import BadValue, DatasetUnreadable
 from countenance.motion.files import load_motion
 from countenance.motion.sequence import Motion
+from countenance.ranges import COUNT, CROP_SCALE, FRAME_RATE, PICTURE_SIDE_PX
+from countenance.stored.content import Malformed, reason_of
+from countenance.stored.fields import NEWER, record
+from countenance.stored.json_text import read_json
+from countenance.stored.npz import read_npz
 
 FORMAT = "countenance-dataset"
-VERSION = 1
+VERSION = 2
+_READ_VERSIONS = (1, 2)  # 1 does not say what content a clip was made of
 MANIFEST = "manifest.json"
 PARTS = {"clips": ".mp4", "motion": ".npz", "landmarks": ".npz"}
 Frames = NDArray[np.uint8]  # T x S x S x 3, RGB
@@ -46,23 +51,27 @@ class Clip:
         split: "train" or "test".
         frames: how many.
         fps: frames a second.
-        source: the file that it was made from, as given.
+        source: the file that it was made from: its absolute path, or, in manifests of version 1, as given.
         box_px: left, top and side of the crop in the source.
         bridged: frames in which no face was seen.
         speaks: it has sound, and not only silence; None in manifests of versions that did not look.
         sound_lag: by how many frames of 40 ms the sound comes late, as far as the mouth shows.
+        sha256: of the source's content; "" in manifests of version 1.
+        source_state: the source's when that was looked at; None where nobody looked.
     """
 
     name: str
     identity: str
     split: str
-    frames: int
-    fps: float
+    frames: Annotated[int, COUNT]
+    fps: Annotated[float, FRAME_RATE]
     source: str
     box_px: tuple[int, int, int]
     bridged: int
-    speaks: bool | None = None
-    sound_lag: int = 0
+    speaks: bool | None = field(default=None, metadata=NEWER)
+    sound_lag: int = field(default=0, metadata=NEWER)
+    sha256: str = field(default="", metadata=NEWER)
+    source_state: FileState | None = field(default=None, metadata=NEWER)
 
 
 @dataclass(frozen=True)
@@ -78,8 +87,8 @@ class Manifest:
     """
 
     space: str
-    size: int
-    crop_scale: float
+    size: Annotated[int, PICTURE_SIDE_PX]
+    crop_scale: Annotated[float, CROP_SCALE]
     clips: tuple[Clip, ...]
     failed: dict[str, str]
 
@@ -91,7 +100,7 @@ class Manifest:
         """
         content = {"format": FORMAT, "version": VERSION, **asdict(self)}
         with replacing(folder / MANIFEST) as temporary:
-            temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            temporary.write_text(json.dumps(content), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -102,20 +111,30 @@ class Manifest:
         """
         path = folder / MANIFEST
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content.pop("format") != FORMAT or content.pop("version") != VERSION:
+            content = read_json(path)
+            if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+                raise DatasetUnreadable(path, "it is of another format")
+            if content.pop("version", None) not in _READ_VERSIONS:
                 raise DatasetUnreadable(path, "it is of another format or version")
-            clips = tuple(_clip(entry) for entry in content.pop("clips"))
-            return cls(clips=clips, **content)
+            clips = content.pop("clips", None)
+            found = record(
+                cls, {**content, "clips": list(map(_known, clips)) if isinstance(clips, list) else clips}
+            )
+            if odd := next(
+                (c.name for c in found.clips if not c.name or PurePath(c.name).name != c.name), None
+            ):
+                raise Malformed(f"'{odd[:60]}' is no name of a clip's files")
+            return found
         except FileNotFoundError:
             raise DatasetUnreadable(folder, f"it has no {MANIFEST}") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DatasetUnreadable(path, f"it is damaged ({error})") from error
+        except (OSError, Malformed, BadValue) as error:
+            raise DatasetUnreadable(path, f"it is damaged ({reason_of(error)})") from error
 
 
-def _clip(entry: dict[str, Any]) -> Clip:
-    known = {f.name for f in fields(Clip)}
-    return Clip(**{**{k: v for k, v in entry.items() if k in known}, "box_px": tuple(entry["box_px"])})
+def _known(clip: object) -> object:
+    """What this version knows of a clip; later ones may say more."""
+    known = {field.name for field in fields(Clip)}
+    return {k: v for k, v in clip.items() if k in known} if isinstance(clip, dict) else clip
 
 
 class Dataset:
@@ -167,17 +186,18 @@ class Dataset:
         if clip.name not in self._landmarks:
             path = self.folder / "landmarks" / f"{clip.name}.npz"
             try:
-                with np.load(path, allow_pickle=False) as file:
-                    points = file["landmarks_px"]
+                points = read_npz(path).get("landmarks_px", np.empty(0))
                 if points.ndim != 3 or points.shape[0] != clip.frames or points.shape[2] != 3:
-                    raise ValueError(f"shape {points.shape} for {clip.frames} frames")
+                    raise Malformed(f"shape {points.shape} for {clip.frames} frames")
+                if points.dtype.kind != "f" or not np.isfinite(points).all():
+                    raise Malformed("it holds others than finite numbers")
                 self._landmarks[clip.name] = points
             except FileNotFoundError:
                 raise DatasetUnreadable(
                     path, "it is not there; run the same countenance prepare again"
                 ) from None
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-                raise DatasetUnreadable(path, f"it is damaged ({error})") from error
+            except (OSError, Malformed) as error:
+                raise DatasetUnreadable(path, f"it is damaged ({reason_of(error)})") from error
         return self._landmarks[clip.name]
 
     def frames(self, clip: Clip) -> Frames:
@@ -231,9 +251,12 @@ def decode(path: Path, frames: int, size: int) -> Frames:
     """
     if frames < 1:
         raise BadValue(f"{frames} frames can't be read from {path}; give 1 or more")
-    pictures = np.empty((frames, size, size, 3), np.uint8)
     video = cv2.VideoCapture(str(path))
     try:
+        sides = {video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)}
+        if sides != {size} or video.get(cv2.CAP_PROP_FRAME_COUNT) < frames:
+            raise DatasetUnreadable(path, f"it does not have {frames} frames of {size} px")
+        pictures = np.empty((frames, size, size, 3), np.uint8)
         for i in range(frames):
             there, picture = video.read()
             if not there or picture.shape != (size, size, 3):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +14,11 @@ from countenance.audio.features import FPS, WIDTH, SpeechFeatures, speech_featur
 from countenance.audio.samples import RATE, all_samples
 from countenance.data.dataset import Clip, Dataset
 from countenance.errors import BadValue, DatasetUnreadable, MediaUnreadable
+from countenance.stored.content import Malformed, reason_of
+from countenance.stored.npz import read_npz
 
 SPEECH = "speech"
 _FULL_SCALE = 32_767
-_DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError)  # what np.load makes of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,19 +83,21 @@ def load_speech(folder: Path, name: str) -> Speech:
     """
     path = folder / SPEECH / f"{name}.npz"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            log_mel, loudness = (np.asarray(file[k], np.float32) for k in ("log_mel", "loudness"))
-            samples = file["samples"]
-        if log_mel.shape != (len(loudness), WIDTH) or loudness.ndim != 1 or not np.isfinite(log_mel).all():
-            raise ValueError(f"shapes {log_mel.shape} and {loudness.shape}")
+        arrays = read_npz(path)
+        nothing = np.empty((0, 0))
+        log_mel, loudness, samples = (arrays.get(k, nothing) for k in ("log_mel", "loudness", "samples"))
+        if log_mel.shape != (len(loudness), WIDTH) or loudness.ndim != 1:
+            raise Malformed(f"shapes {log_mel.shape} and {loudness.shape}")
+        if not all(part.dtype.kind == "f" and np.isfinite(part).all() for part in (log_mel, loudness)):
+            raise Malformed("it holds others than finite numbers")
         if samples.ndim != 1 or samples.dtype != np.int16:
-            raise ValueError(f"samples of shape {samples.shape} and type {samples.dtype}")
+            raise Malformed(f"samples of shape {samples.shape} and type {samples.dtype}")
     except FileNotFoundError:
         raise DatasetUnreadable(path, "it is not there; run the same countenance prepare again") from None
-    except (*_DAMAGED, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, Malformed) as error:
         fix = "delete it and run the same countenance prepare again"
-        raise DatasetUnreadable(path, f"it is damaged ({error})", fix) from error
-    return Speech(SpeechFeatures(log_mel, loudness), samples)
+        raise DatasetUnreadable(path, f"it is damaged ({reason_of(error)})", fix) from error
+    return Speech(SpeechFeatures(log_mel.astype(np.float32), loudness.astype(np.float32)), samples)
 
 
 def spoken_clips(dataset: Dataset, shortest: int = 1) -> list[SpokenClip]:

@@ -23,7 +23,6 @@ from countenance.motion.files import load_motion
 from countenance.motion.sequence import Motion
 from countenance.motion.transfer import transfer
 from countenance.portrait.portrait import Portrait
-from countenance.renderers.openvino_engine import SWITCH
 from countenance.renderers.renderer import Renderer
 from countenance.timing import stages
 from countenance.trackers.catalogue import tracker_for
@@ -110,6 +109,8 @@ def _work(renderer: Renderer[Any], avatar: Any, motion: Motion) -> tuple[float, 
     if network is None or find_spec("torch") is None:
         return 0.0, 0.0
     from torch.utils.flop_counter import FlopCounterMode
+
+    from countenance.renderers.openvino_engine import SWITCH
 
     engine = os.environ.get(SWITCH)
     os.environ[SWITCH] = "torch"  # what is compiled can't be counted

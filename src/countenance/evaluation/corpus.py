@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from zipfile import is_zipfile
 
-from countenance.errors import BadValue, MediaUnreadable
-from countenance.evaluation.protocols.protocol import sha256_of
+from countenance.digests import sha256_of
+from countenance.errors import BadValue, CountenanceError, MediaUnreadable
 from countenance.evaluation.tracks import ClipTrack, load_track, save_track, track_clip
 from countenance.trackers.tracker import Tracker
 
@@ -75,17 +75,25 @@ class Corpus:
         """A clip's track in one space.
 
         Raises:
-            MediaUnreadable: no video.
+            MediaUnreadable: no video, or one that can't be tracked, whatever keeps it from that.
             NoFaceFound: in no frame.
         """
         if (clip, space) not in self._tracks:
             path = self._path(clip, space)
             track = load_track(path)
             if track is None:
-                track = track_clip(self.folder / clip, self.tracker(space))
+                track = self._tracked(clip, self.tracker(space))
                 save_track(path, track)
             self._tracks = {(clip, space): track} | dict(list(self._tracks.items())[:7])
         return self._tracks[clip, space]
+
+    def _tracked(self, clip: str, tracker: Tracker) -> ClipTrack:
+        try:
+            return track_clip(self.folder / clip, tracker)
+        except CountenanceError:
+            raise
+        except Exception as error:  # whatever one clip brings about must not end the others
+            raise MediaUnreadable(self.folder / clip, f"{type(error).__name__}: {error}") from error
 
     def is_tracked(self, clip: str, space: str) -> bool:
         """Its track is on disk, and was written to its end."""

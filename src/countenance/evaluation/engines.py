@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing
 from importlib.util import find_spec
-from multiprocessing import get_context, parent_process
 from socket import create_connection
-from threading import Event, Thread, current_thread, main_thread
 from typing import Any, Literal, Protocol
 
 from countenance.errors import BadValue, DependencyMissing, WorkerLost
 from countenance.evaluation.work import one_thread
+from countenance.processes import in_processes
 
 EngineName = Literal["local", "ray"]
-_TERMINATED = 143
 _ANSWER_S = 5.0
-_told_to_stop = Event()
 
 
 class Task(Protocol):
@@ -59,72 +52,11 @@ def run_tasks(
 
 
 def _local(tasks: Sequence[Task], workers: int) -> Iterator[str]:
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start)
-    futures: list[Future[str]] = []
-    try:
-        with _deaf_to_ctrl_c():
-            futures += [pool.submit(_run_until_told, task) for task in tasks]
-        for future in as_completed(futures):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise WorkerLost(workers) from error
-    finally:
-        with _deaf_to_ctrl_c():  # a second one would leave processes behind
-            if not all(future.done() for future in futures):
-                _terminate(pool)
-            pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes that are started here stay deaf, even before they come to :func:`_start`."""
-    if current_thread() is not main_thread():  # which alone may say so
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        if before is not None:  # as where Python runs within another program
-            signal.signal(signal.SIGINT, before)
-
-
-def _terminate(pool: ProcessPoolExecutor) -> None:
-    """Whoever still works is told to stop, as some cases take minutes; what is done lies in files."""
-    for process in list((pool._processes or {}).values()):
-        process.terminate()
-
-
-def _start() -> None:
-    """Ctrl-C is for the process that started this one; SIGTERM stops it, once half-written files are removed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
-    one_thread()
-    signal.signal(signal.SIGTERM, _tell_to_stop)
-
-
-def _end_with_parent() -> None:
-    """Nobody is left to work for where the process that started this one was killed."""
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
-
-
-def _tell_to_stop(*_: object) -> None:
-    """Once: another signal (a whole group's, then :func:`_terminate`'s) must not break off the clearing up."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _told_to_stop.set()
-    sys.exit(_TERMINATED)
-
-
-def _run_until_told(task: Task) -> str:
-    """The pool takes SystemExit for a result, and hands out the next task."""
-    try:
-        if _told_to_stop.is_set():
-            sys.exit(_TERMINATED)
-        return task.run()
-    except SystemExit:
-        os._exit(_TERMINATED)
+    with closing(in_processes(_run, tasks, workers, one_thread)) as results:
+        for _, name in results:
+            if isinstance(name, WorkerLost):
+                raise name
+            yield name
 
 
 def _run(task: Task) -> str:

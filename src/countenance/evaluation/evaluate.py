@@ -16,7 +16,7 @@ from countenance.errors import BadValue, ProtocolUnreadable, UnknownName
 from countenance.evaluation.corpus import Corpus
 from countenance.evaluation.engines import EngineName, run_tasks
 from countenance.evaluation.environment import environment
-from countenance.evaluation.metrics.catalogue import METRICS, Metric
+from countenance.evaluation.metrics.catalogue import METRICS, Metric, require_scikit_image
 from countenance.evaluation.models import Model, asked_motion, source_picture, source_portrait
 from countenance.evaluation.protocols.catalogue import PROTOCOLS, build
 from countenance.evaluation.protocols.protocol import FILE, Case, Protocol
@@ -25,6 +25,9 @@ from countenance.evaluation.summary import by_group, counts, estimates, frechet_
 from countenance.evaluation.work import GOES_ON, RESULTS, TRACKS, CaseResult, CaseTask, TrackTask
 from countenance.motion.sequence import Motion
 from countenance.renderers.catalogue import load_renderer
+from countenance.stored.content import Malformed, read_bytes, reason_of
+from countenance.stored.json_text import read_json
+from countenance.stored.npz import MOST_BYTES
 from countenance.trackers.catalogue import tracker_for
 
 SETTINGS, REPORT = "settings.json", "report.json"
@@ -136,6 +139,7 @@ def evaluate(
 
 def _check(models: Sequence[Model], settings: Settings, output: Path) -> None:
     """Before anything is written."""
+    require_scikit_image()
     if not settings.data.is_dir():
         raise BadValue(f"there is no folder {settings.data}; name the folder of the clips with --data")
     if output.resolve().is_relative_to(settings.data.resolve()):
@@ -248,8 +252,8 @@ def _adopted(path: Path, output: Path, data: Path) -> Protocol:
     protocol.check_clips(data)
     for name in sorted({case.driver for case in protocol.cases if case.drives_with_motion}):
         try:
-            content = (path.parent / name).read_bytes()
-        except OSError as error:
+            content = read_bytes(path.parent / name, MOST_BYTES)
+        except (OSError, Malformed) as error:
             reason = "the protocol needs this motion file beside it"
             raise ProtocolUnreadable(path.parent / name, reason, "get it with the protocol") from error
         make_folder((output / name).parent)
@@ -278,13 +282,13 @@ def _settings(output: Path) -> dict[str, Any]:
         ProtocolUnreadable: it is damaged.
     """
     try:
-        kept: dict[str, Any] = json.loads((output / SETTINGS).read_text(encoding="utf-8"))
+        kept: dict[str, Any] = read_json(output / SETTINGS)
         parts = (dict(kept["asked"]), list(kept["metrics"]), dict(kept["left_out"]))
         if all(parts[:2]) and parts[0].keys() == Settings("", Path()).asked.keys():
             return kept
         reason = "it is damaged"
-    except (OSError, KeyError, RecursionError, TypeError, ValueError) as error:
-        reason = f"it is damaged ({error!r})"
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        reason = f"it is damaged ({reason_of(error)})"
     raise ProtocolUnreadable(output / SETTINGS, reason, "choose a new -o")
 
 
@@ -318,7 +322,7 @@ def _time(model: Model, protocol: Protocol, data: Path, output: Path) -> None:
 
 
 def _frames_per_s(model: Model, case: Case, corpus: Corpus, folder: Path) -> float:
-    renderer = load_renderer(model.source)
+    renderer = load_renderer(model.source, model.device)
     space, scale = renderer.spec.motion_space, renderer.spec.crop_scale
     portrait = source_portrait(case, corpus, source_picture(case, corpus), space, scale)
     motion = asked_motion(case, corpus, folder, portrait, space, scale)

@@ -44,14 +44,16 @@ class Model:
     Attributes:
         label: its name in reports, safe as a folder's name.
         source: a name of the catalogue, :data:`REPEATED`, a ``.safetensors`` file, or a folder of results.
+        device: where it computes, if it is a renderer.
     """
 
     label: str
     source: str
+    device: str = "auto"
 
     @classmethod
-    def parsed(cls, text: str) -> Model:
-        """``NAME``, ``PATH`` or ``LABEL=PATH``.
+    def parsed(cls, text: str, device: str = "auto") -> Model:
+        """``NAME``, ``PATH`` or ``LABEL=PATH``, on a device.
 
         Raises:
             UnknownName: neither a model nor a path that is there.
@@ -67,9 +69,9 @@ class Model:
             source = str(Path(source).resolve())  # workers may be elsewhere
         if not source or not label or label.startswith(".") or "/" in label or "\\" in label:
             raise BadValue(f"'{label}' can't name a result; write --model LABEL=PATH")
-        model = cls(label, source)
+        model = cls(label, source, device)
         if model.renders:
-            load_renderer(source)
+            load_renderer(source, device)
         return model
 
     @property
@@ -93,7 +95,7 @@ class Model:
     @property
     def space(self) -> str:
         """Motion space that it is driven in."""
-        return _renderer(self.source).spec.motion_space if self.renders else "arkit"
+        return _renderer(self.source, self.device).spec.motion_space if self.renders else "arkit"
 
 
 def source_portrait(
@@ -134,7 +136,7 @@ def asked_motion(
         return tracker.motion(track.coefficients[part], portrait.crop, track.fps, track.observed[part])
     crop = Crop.around(track.face(case.start).box_px, scale)
     motion = tracker.motion(track.coefficients[part], crop, track.fps, track.observed[part])
-    return transfer(motion, portrait.motion, case.transfer)
+    return transfer(motion, portrait.motion, case.transfer, "first")
 
 
 def expect_frames(case: Case, name: str, there: int, needed: int) -> None:
@@ -181,7 +183,7 @@ def pictures_of(
         return repeat(picture, case.stop - case.start), False
     if model.is_folder:
         return _read(_result_of(Path(model.source), case.name), picture)
-    renderer = _renderer(model.source)
+    renderer = _renderer(model.source, model.device)
     space, scale = renderer.spec.motion_space, renderer.spec.crop_scale
     portrait = source_portrait(case, corpus, picture, space, scale)
     motion = asked_motion(case, corpus, folder, portrait, space, scale)
@@ -198,7 +200,7 @@ def _avatar(model: Model, case: Case, folder: Path, portrait: Portrait) -> Any:
     """Of the case's portrait; the last ones are kept, as one source has several drivers and enrolling can be slow."""
     key = (model.source, model.fingerprint, folder, case.source, case.source_frame)
     if key not in _AVATARS:
-        avatar = _renderer(model.source).enroll(portrait)
+        avatar = _renderer(model.source, model.device).enroll(portrait)
         while len(_AVATARS) >= _MOST_AVATARS:
             del _AVATARS[next(iter(_AVATARS))]
         _AVATARS[key] = avatar
@@ -265,5 +267,5 @@ def source_picture(case: Case, corpus: Corpus) -> Image:
 
 
 @lru_cache(maxsize=2)
-def _renderer(source: str) -> Renderer[Any]:
-    return load_renderer(source)
+def _renderer(source: str, device: str) -> Renderer[Any]:
+    return load_renderer(source, device)

@@ -14,6 +14,7 @@ from countenance.evaluation.metrics.catalogue import Metric
 from countenance.evaluation.metrics.frechet import frechet
 from countenance.evaluation.tracks import UNUSABLE
 from countenance.evaluation.work import CaseResult
+from countenance.stored.npz import read_npz
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -100,8 +101,8 @@ def frechet_of(metric: str, results: Sequence[CaseResult], folder: Path) -> Esti
 def _features(path: Path, metric: str, names: tuple[str, ...]) -> dict[str, Doubles] | None:
     """What one case has of a metric; None where it has nothing, or a damaged file: ``cases`` says so."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            found = {name: np.asarray(kept[f"{metric}-{name}"], np.float64) for name in names}
+        kept = read_npz(path)
+        found = {name: np.asarray(kept[f"{metric}-{name}"], np.float64) for name in names}
     except UNUSABLE:
         return None
     return found if all(rows.ndim == 2 and np.isfinite(rows).all() for rows in found.values()) else None
@@ -118,6 +119,24 @@ def counts(results: Sequence[CaseResult]) -> dict[str, Any]:
         "without_face": sum(r.lost for r in results),
         "resized": sum(r.resized for r in results),
     }
+
+
+def first_failure(report: Mapping[str, Any], labels: Sequence[str]) -> str | None:
+    """Why an evaluation was for nothing: the first reason, if no case of any of these models could be measured.
+
+    Args:
+        report: see :func:`countenance.evaluation.evaluate.report_of`.
+        labels: of models; those without a result don't count.
+
+    Returns:
+        One line; None if there is a case that was measured, or no case at all.
+    """
+    found = [case for label in labels for case in report["models"].get(label, {"cases": []})["cases"]]
+    if not found or not all(case["failed"] for case in found):
+        return None
+    first = found[0]
+    reason = " ".join(str(first["failed"]).split())
+    return f"all {len(found)} cases failed; the first, {first['case']} with {first['model']}: {reason}"
 
 
 def by_group(

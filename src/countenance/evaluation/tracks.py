@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +12,15 @@ from countenance.arrays import Floats, Image, Mask
 from countenance.atomic import replacing
 from countenance.errors import NoFaceFound
 from countenance.media.video import VideoReader
+from countenance.stored.npz import read_npz
 from countenance.trackers.following import follow_face
 from countenance.trackers.tracker import Face, Tracker
 
 UNUSABLE = (
-    EOFError,
     LookupError,
     OSError,
-    RuntimeError,
     TypeError,
     ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
 )
 """What reading a kept file may raise that is not there or was damaged, as by a crash: it is made anew."""
 
@@ -65,11 +60,12 @@ def track_clip(path: Path, tracker: Tracker) -> ClipTrack:
     """Follow the face through the whole clip.
 
     Raises:
-        MediaUnreadable: no video.
+        MediaUnreadable: no video, or a damaged one.
         NoFaceFound: in no frame.
     """
     with VideoReader(path) as video:
         track = follow_face(video.frames(), tracker, video.fps, where=str(path), keep_landmarks=True)
+        video.expect_whole()
         sound = video.has_audio
     if track.landmarks_px is None:
         raise NoFaceFound(str(path))
@@ -97,14 +93,14 @@ def save_track(path: Path, track: ClipTrack) -> None:
 def load_track(path: Path) -> ClipTrack | None:
     """Read a track that :func:`save_track` wrote; None where there is none, or a damaged one."""
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            return ClipTrack(
-                float(kept["fps"]),
-                kept["coefficients"],
-                kept["landmarks_px"],
-                kept["observed"],
-                bool(kept["has_sound"]),
-            )
+        kept = read_npz(path)
+        return ClipTrack(
+            float(kept["fps"]),
+            kept["coefficients"],
+            kept["landmarks_px"],
+            kept["observed"],
+            bool(kept["has_sound"]),
+        )
     except UNUSABLE:
         return None
 

@@ -36,6 +36,9 @@ from countenance.evaluation.protocols.protocol import Case
 from countenance.media.sound import AudioSource
 from countenance.media.writer import VideoWriter
 from countenance.provenance.marks import marks
+from countenance.stored.content import Malformed
+from countenance.stored.fields import record
+from countenance.stored.json_text import read_json
 from countenance.trackers.catalogue import tracker_for
 
 TRACKS, RESULTS, VIDEOS = "tracks", "results", "videos"
@@ -259,14 +262,10 @@ class CaseResult:
     def kept(cls, path: Path) -> CaseResult | None:
         """Read what :meth:`save` wrote; None where there is nothing, or it is damaged."""
         try:
-            result = cls(**json.loads(path.read_text(encoding="utf-8")))
-            numbers = [*result.values.values(), result.peak_mb]
-            counts = (result.frames, result.missing, result.compared, result.lost)
-            whole = all(map(isfinite, numbers)) and all(type(n) is int for n in counts)
-            same = (result.case, result.model) == (path.stem, path.parent.name)
-        except (AttributeError, OSError, RecursionError, TypeError, ValueError):
+            result = record(cls, read_json(path))
+        except (BadValue, Malformed, OSError):
             return None
-        return result if whole and same else None
+        return result if (result.case, result.model) == (path.stem, path.parent.name) else None
 
 
 def _passed_on(pictures: Iterator[Image], writer: VideoWriter) -> Iterator[Image]:

@@ -21,8 +21,13 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     Raises:
         OutputUnwritable: the folder can't be written, or the disk is full.
     """
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(state, file)
+        except RuntimeError as error:  # of its zip writer, which hides that the disk is full
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from error
+            raise
 
 
 def load_checkpoint(path: Path, recipe: str) -> dict[str, Any]:

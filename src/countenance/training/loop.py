@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,13 @@ from torch.utils.data import Dataset as TorchDataset
 from countenance.atomic import make_folder
 from countenance.data.dataset import Dataset
 from countenance.errors import BadValue, DependencyMissing, TrainingDiverged
+from countenance.training.board import Board, board
 from countenance.training.checkpoint import LAST, load_checkpoint, restore_rng, rng_state, save_checkpoint
 from countenance.training.recipe import Batch, LoopConfig, Recipe, Sampler, Shown
 from countenance.weights.weight_files import fill, read_weights
 
 WEIGHTS = "weights.safetensors"
+_STOPPING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 Report = Callable[[int, dict[str, float]], None]
 
 
@@ -80,14 +82,16 @@ def train(
         init: weights to start from, exported by a run of the same network; not used when a run is resumed.
         max_minutes: stop after this time; the run can be resumed.
         devices: processes; on CPUs they talk through gloo.
-        accelerator: "auto", "cpu" or "cuda".
+        accelerator: "auto", "cpu", "cuda" or "mps".
         report: told the figures every ``log_every`` steps.
 
     Raises:
         DatasetUnreadable: no dataset.
+        MotionSpaceMismatch: the dataset is of another motion space than the recipe.
+        BadValue: it lacks something else that the recipe needs.
         DependencyMissing: Lightning Fabric or TensorBoard.
         WeightsDamaged: ``last.pt`` or ``init`` is damaged, or of another network.
-        OutputUnwritable: ``run`` can't be written.
+        OutputUnwritable: ``run`` can't be written, or the disk is full; the last checkpoint is as it was.
         TrainingDiverged: the loss is not finite.
     """
     try:
@@ -101,7 +105,12 @@ def train(
     precision = precision_plugin(recipe.loop.precision, accelerator)
     fabric = Fabric(accelerator=accelerator, devices=devices, strategy=strategy, plugins=[precision])
     fabric.launch()
-    return _Run(fabric, recipe, data, run, init, report).go(max_minutes)
+    before = torch.get_num_threads()
+    torch.set_num_threads(recipe.loop.threads or before)
+    try:
+        return _Run(fabric, recipe, data, run, init, report).go(max_minutes)
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Run:
@@ -140,7 +149,7 @@ class _Run:
         """Train until the steps or the minutes are used up, or a signal comes."""
         began, before = time.monotonic(), self.minutes
         sums, first = dict[str, float](), self.step
-        with _interruptible() as interrupted, self._board() as board:
+        with _interruptible() as interrupted, self._board() as shown:
             while self.step < self.loop.steps and not self._all(interrupted):
                 rate = learning_rate(self.loop, self.step)
                 for number, (_, optimizer) in enumerate(self._trained()):
@@ -153,11 +162,10 @@ class _Run:
                     sums[name] = sums.get(name, 0.0) + value
                 if self.step % self.loop.log_every == 0:
                     self.figures = {name: total / (self.step - first) for name, total in sums.items()}
-                    self._log(board, rate)
+                    self._log(shown, rate)
                     sums, first = {}, self.step
-                if self.step % self.loop.sheet_every == 0 and board is not None:
-                    picture = self.recipe.sheet(self.ema, batch)
-                    board.add_image("sheet", picture, self.step, dataformats="HWC")
+                if self.step % self.loop.sheet_every == 0 and shown is not None:
+                    shown.picture("sheet", self.recipe.sheet(self.ema, batch), self.step)
                 if self.step % self.loop.save_every == 0:
                     self._save()
                 if max_minutes is not None and self._all([(time.monotonic() - began) / 60 >= max_minutes]):
@@ -262,29 +270,17 @@ class _Run:
         here = torch.tensor(float(any(flags)), device=self.fabric.device)
         return bool(self.fabric.all_reduce(here, reduce_op="sum") > 0)
 
-    def _log(self, board: Any, rate: float) -> None:
-        if board is None:
+    def _log(self, shown: Board | None, rate: float) -> None:
+        if shown is None:
             return
-        for name, value in self.figures.items():
-            board.add_scalar(f"loss/{name}", value, self.step)
-        board.add_scalar("learning_rate", rate, self.step)
+        losses = {f"loss/{name}": value for name, value in self.figures.items()}
+        shown.scalars({**losses, "learning_rate": rate}, self.step)
         self.report(self.step, {**self.figures, "minutes": self.minutes})
 
-    @contextmanager
-    def _board(self) -> Iterator[Any]:
-        """TensorBoard's writer in the first process, None in the others."""
-        if not self.fabric.is_global_zero:
-            yield None
-            return
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise DependencyMissing("tensorboard", "train", "training") from None
-        writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.step)
-        try:
-            yield writer
-        finally:
-            writer.close()
+    def _board(self) -> AbstractContextManager[Board | None]:
+        """TensorBoard's in the first process, None in the others."""
+        first = self.fabric.is_global_zero
+        return board(self.folder / "tensorboard", self.step) if first else nullcontext()
 
     def _save(self) -> Path:
         weights = self.folder / WEIGHTS
@@ -348,7 +344,7 @@ def _detached(shown: Shown) -> Shown:
 
 @contextmanager
 def _interruptible() -> Iterator[list[bool]]:
-    """Ctrl-C and SIGTERM let the step end, so that the state is saved; a second Ctrl-C stops at once."""
+    """Ctrl-C, SIGTERM and SIGHUP let the step end, so that the state is saved; a second one stops at once."""
     interrupted = [False]
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
@@ -359,7 +355,8 @@ def _interruptible() -> Iterator[list[bool]]:
             raise KeyboardInterrupt
         interrupted[0] = True
 
-    old = {number: signal.signal(number, remember) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in _STOPPING if signal.getsignal(number) != signal.SIG_IGN]  # as nohup has it
+    old = {number: signal.signal(number, remember) for number in heard}
     try:
         yield interrupted
     finally:
@@ -369,6 +366,6 @@ def _interruptible() -> Iterator[list[bool]]:
 
 def _quiet_worker(_: int) -> None:
     """Loaders leave signals, which may go to a whole group, to the main process, and use one thread each."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)

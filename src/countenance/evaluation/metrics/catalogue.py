@@ -64,9 +64,14 @@ def _lite0() -> None:
     load_backbone("efficientnet-lite0")
 
 
-def _skimage() -> None:
+def require_scikit_image() -> None:
+    """Ask for what every case is measured with.
+
+    Raises:
+        DependencyMissing: scikit-image.
+    """
     if find_spec("skimage") is None:
-        raise DependencyMissing("scikit-image", "evaluation", "SSIM")
+        raise DependencyMissing("scikit-image", "evaluation", "evaluate")
 
 
 def _dlib() -> None:
@@ -120,7 +125,6 @@ METRICS: tuple[Metric, ...] = (
         "high",
         "truth",
         "Wang et al. 2004, scikit-image, 7 x 7 window.",
-        requires=_skimage,
     ),
     Metric("ms_ssim", "MS-SSIM", "", "high", "truth", "Wang et al. 2003, five scales, 11 x 11 Gaussian."),
     Metric(

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from countenance.errors import WeightsDamaged, WeightsMissing
+from countenance.errors import WeightsMissing
 from countenance.weights.assets import assets_folder
-from countenance.weights.torch_files import load_torch_file
-from countenance.weights.weight_files import fill
+from countenance.weights.published import published_tensors, ready
 
 FILE = "syncnet_v2.model"
 SOURCE = "https://www.robots.ox.ac.uk/~vgg/software/lipsync/data/syncnet_v2.model"
@@ -86,11 +85,4 @@ def load_syncnet() -> SyncNet:
     path = assets_folder() / FILE
     if not path.is_file():
         raise WeightsMissing(FILE, f"get it from {SOURCE} and save it as {path}")
-    content = load_torch_file(path)
-    if not isinstance(content, dict) or not all(isinstance(t, Tensor) for t in content.values()):
-        raise WeightsDamaged(path, "it is no table of tensors", f"get it again from {SOURCE}")
-    network = SyncNet()
-    # torch added these counters in 0.4.1, and evaluation doesn't use them: files from before lack them
-    counters = {n: t for n, t in network.state_dict().items() if n.endswith(".num_batches_tracked")}
-    fill(network, counters | content, path)
-    return network.eval().requires_grad_(False)
+    return ready(SyncNet(), published_tensors(path, f"get it again from {SOURCE}"), path)

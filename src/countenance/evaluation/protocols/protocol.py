@@ -5,13 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path, PurePath
-from typing import Any, Final, get_args
+from typing import Annotated, Final
 
 from countenance.atomic import replacing
-from countenance.errors import ProtocolUnreadable
+from countenance.digests import sha256_of
+from countenance.errors import BadValue, ProtocolUnreadable
 from countenance.motion.transfer import Mode
+from countenance.ranges import FRAME_NUMBER, SEED
+from countenance.stored.content import Malformed, reason_of
+from countenance.stored.fields import NEWER, record
+from countenance.stored.json_text import read_json
 
 FORMAT: Final = "countenance-protocol"
 VERSION: Final = 1
@@ -42,15 +47,15 @@ class Case:
 
     name: str
     source: str
-    source_frame: int
+    source_frame: Annotated[int, FRAME_NUMBER]
     driver: str
-    start: int
-    stop: int
-    compared: tuple[int, ...]
-    transfer: Mode = "absolute"
-    truth: str | None = None
-    stills: bool = False
-    group: str = ""
+    start: Annotated[int, FRAME_NUMBER]
+    stop: Annotated[int, FRAME_NUMBER]
+    compared: tuple[Annotated[int, FRAME_NUMBER], ...]
+    transfer: Mode = field(default="absolute", metadata=NEWER)
+    truth: str | None = field(default=None, metadata=NEWER)
+    stills: bool = field(default=False, metadata=NEWER)
+    group: str = field(default="", metadata=NEWER)
 
     @property
     def drives_with_motion(self) -> bool:
@@ -63,14 +68,10 @@ class Case:
         Args:
             clips: of the protocol.
         """
-        numbers = (self.source_frame, self.start, self.stop, *self.compared)
-        if not all(map(_is_number, numbers)) or not self.start < self.stop:
+        if not self.start < self.stop:
             return f"frames {self.start} to {self.stop} from frame {self.source_frame} are none"
         if not self.compared or not self.start <= min(self.compared) <= max(self.compared) < self.stop:
             return f"no frames, or others than {self.start} to {self.stop - 1}, are compared"
-        kinds = type(self.stills), type(self.group)
-        if self.transfer not in get_args(Mode) or kinds != (bool, str):
-            return "transfer, stills or group is none of what they may be"
         if self.drives_with_motion and _leads_outside(self.driver):
             return f"the motion file {self.driver} lies outside the protocol's folder"
         used = {self.source, self.truth or self.source, *(() if self.drives_with_motion else (self.driver,))}
@@ -93,7 +94,7 @@ class Protocol:
 
     name: str
     description: str
-    seed: int
+    seed: Annotated[int, SEED]
     cases: tuple[Case, ...]
     clips: dict[str, str]
     left_out: dict[str, str] = field(default_factory=dict)
@@ -117,25 +118,24 @@ class Protocol:
             ProtocolUnreadable: no such file, or not of this form.
         """
         try:
-            content: Any = json.loads(path.read_text(encoding="utf-8"))
-            if content["format"] != FORMAT or content["version"] != VERSION:
+            content = read_json(path)
+            if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (
+                FORMAT,
+                VERSION,
+            ):
                 raise ProtocolUnreadable(path, f"it is not a protocol of version {VERSION}")
-            cases = tuple(Case(**{**case, "compared": tuple(case["compared"])}) for case in content["cases"])
-            kept = {k: content[k] for k in ("name", "description", "seed", "clips", "left_out")}
-            protocol = cls(cases=cases, **kept)
+            known = {field.name for field in fields(cls)}
+            protocol = record(cls, {name: part for name, part in content.items() if name in known})
             if wrong := protocol.wrong():
-                raise ProtocolUnreadable(path, wrong)
+                raise ProtocolUnreadable(path, reason_of(Malformed(wrong)))
         except OSError as error:
-            raise ProtocolUnreadable(path, (error.strerror or str(error)).lower()) from None
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ProtocolUnreadable(path, f"it is damaged ({error!r})") from None
+            raise ProtocolUnreadable(path, reason_of(error)) from None
+        except (Malformed, BadValue) as error:
+            raise ProtocolUnreadable(path, f"it is damaged ({reason_of(error)})") from None
         return protocol
 
     def wrong(self) -> str | None:
         """Why nobody should run it; None for a sound one. It may come from anybody."""
-        texts = [self.name, self.description, *self.clips, *self.clips.values(), *self.left_out.values()]
-        if not all(isinstance(text, str) for text in texts) or not _is_number(self.seed):
-            return "it is damaged (texts and a seed of 0 or more belong there)"
         names = [case.name for case in self.cases]
         if not names or len(set(names)) < len(names) or any(map(_unsafe, names)):
             return "its cases have no names of their own that a file can have"
@@ -171,12 +171,6 @@ class Protocol:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def sha256_of(path: Path) -> str:
-    """Of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _unsafe(name: str) -> bool:
     odd = any(c in "/\\:" or not c.isprintable() for c in name)
     return not name or name.startswith(".") or odd or len(name.encode()) > _MOST_BYTES
@@ -185,7 +179,3 @@ def _unsafe(name: str) -> bool:
 def _leads_outside(name: str) -> bool:
     path = PurePath(name)
     return ".." in path.parts or path.is_absolute() or bool(path.drive)
-
-
-def _is_number(value: object) -> bool:
-    return type(value) is int and value >= 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from countenance.atomic import replacing
-from countenance.errors import DependencyMissing
+from countenance.errors import DependencyMissing, LeftOut
 from countenance.evaluation.report.page import page_text
 from countenance.evaluation.report.tables import csv_table
 
@@ -33,7 +33,7 @@ def write_report(output: Path, report: dict[str, Any], data: Path) -> Path:
     try:
         text = page_text(output, report, data)
     except DependencyMissing as error:
-        warnings.warn(f"the page was left out: {error}", stacklevel=2)
+        warnings.warn(LeftOut(f"the page was left out: {error}"), stacklevel=2)
         return output / SHEET
     with replacing(output / PAGE) as temporary:
         temporary.write_text(text, encoding="utf-8")

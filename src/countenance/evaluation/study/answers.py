@@ -10,6 +10,7 @@ from pathlib import Path
 
 from countenance.errors import StudyUnreadable
 from countenance.evaluation.study.key import Key
+from countenance.stored.content import Malformed, read_text, reason_of
 
 COLUMNS = (
     "study",
@@ -92,11 +93,11 @@ def read_answers(paths: Iterable[Path], key: Key) -> Answers:
 def _read(path: Path, key: Key) -> dict[str, list[Answer]]:
     """Participant -> answers."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
-        raise StudyUnreadable(path, (error.strerror or str(error)).lower(), "check the path") from error
-    except UnicodeDecodeError as error:
-        raise StudyUnreadable(path, "it is no text", _NO_STUDY) from error
+        raise StudyUnreadable(path, reason_of(error), "check the path") from error
+    except Malformed as error:
+        raise StudyUnreadable(path, reason_of(error), _NO_STUDY) from error
     if not text.strip():
         raise StudyUnreadable(path, "it is empty")
     lines = text.splitlines()
@@ -133,7 +134,7 @@ def _answer(fields: list[str], key: Key, path: Path, line: int) -> Answer:
         raise StudyUnreadable(path, f"line {line} has {len(fields)} fields, not {len(COLUMNS)}")
     row = dict(zip(COLUMNS, (field.strip() for field in fields), strict=True))
     if row["study"] != key.study:
-        other = f"line {line} is of the study '{row['study']}', the key of '{key.study}'"
+        other = f"line {line} is of the study '{row['study'][:40]}', the key of '{key.study}'"
         raise StudyUnreadable(path, other, "give the key of the page that was answered")
     clips = [clip for clip in (row["left"], row["right"]) if clip]
     allowed = ("left", "right") if key.kind == "pairs" else ("1", "2", "3", "4", "5")
@@ -152,7 +153,7 @@ def _answer(fields: list[str], key: Key, path: Path, line: int) -> Answer:
         if is_wrong:
             shown = f"{row['left']} {row['right']}".strip() if name == "left" else row[name]
             what = "clips" if name == "left" else name
-            raise StudyUnreadable(path, f"line {line}: {what} '{shown}' can't be in this study")
+            raise StudyUnreadable(path, f"line {line}: {what} '{shown[:40]}' can't be in this study")
     return Answer(
         row["participant"],
         row["item"],

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from countenance.errors import StudyUnreadable
+from countenance.errors import BadValue, StudyUnreadable
+from countenance.stored.content import Malformed, reason_of
+from countenance.stored.fields import record
+from countenance.stored.json_text import read_json
 
 Kind: TypeAlias = Literal["pairs", "ratings"]
 
@@ -75,35 +78,24 @@ def read_key(path: Path) -> Key:
     """
     fix = "give the .key.json that `countenance study make` wrote beside the page"
     try:
-        raw: Any = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StudyUnreadable(path, (error.strerror or str(error)).lower(), fix) from error
-    except (ValueError, RecursionError) as error:
-        raise StudyUnreadable(path, "it is no JSON", fix) from error
-    if not isinstance(raw, dict) or raw.get("format") != _FORMAT:
+        raw = read_json(path)
+    except (OSError, Malformed) as error:
+        raise StudyUnreadable(path, reason_of(error), fix) from error
+    if not isinstance(raw, dict) or raw.pop("format", None) != _FORMAT:
         raise StudyUnreadable(path, "it is no study key", fix)
     try:
-        return _checked(raw)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return _checked(record(Key, raw))
+    except (BadValue, Malformed) as error:
         again = "take a copy, or make it anew: the same command and folders give the same key"
         raise StudyUnreadable(path, "the key is damaged", again) from error
 
 
-def _checked(raw: dict[str, Any]) -> Key:
-    key = Key(
-        study=str(raw["study"]),
-        kind=raw["kind"],
-        title=str(raw["title"]),
-        questions={str(name): str(text) for name, text in raw["questions"].items()},
-        systems=tuple(map(str, raw["systems"])),
-        clips={str(name): Shown(str(c["case"]), str(c["system"])) for name, c in raw["clips"].items()},
-        items={str(name): tuple(map(str, clips)) for name, clips in raw["items"].items()},
-    )
+def _checked(key: Key) -> Key:
     sizes = {"pairs": 2, "ratings": 1}
     if not key.questions or not key.items:
-        raise ValueError("nothing is asked")
+        raise Malformed("nothing is asked")
     if any(len(clips) != sizes[key.kind] or set(clips) - set(key.clips) for clips in key.items.values()):
-        raise ValueError("an item's clips are not what its kind needs")
+        raise Malformed("an item's clips are not what its kind needs")
     if {clip.system for clip in key.clips.values()} - set(key.systems):
-        raise ValueError("a clip is of no system")
+        raise Malformed("a clip is of no system")
     return key

@@ -109,7 +109,7 @@ def make_study(
         page: ends in .html.
         options: see there.
         real: recordings of the same cases.
-        progress: see :mod:`countenance.production`.
+        progress: see :mod:`countenance.progress`.
 
     Raises:
         BadValue: systems, cases or options that make no study, or a page that grows too large.
