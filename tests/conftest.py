@@ -15,6 +15,25 @@ os.environ.setdefault(
 settings.register_profile("the same each time", deadline=None, derandomize=True, database=None)
 settings.load_profile("the same each time")
 
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes ``device`` runs on each of this machine's."""
+    if "device" in metafunc.fixturenames:
+        from countenance.devices import devices_here
+
+        metafunc.parametrize("device", devices_here(), indirect=True)
+
+
+@pytest.fixture
+def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where to compute, in full float32."""
+    if request.param == "cuda":
+        import torch
+
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    return str(request.param)
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from skimage import data
 
 import countenance as cn
+from countenance.devices import devices_here
 from countenance.errors import MotionSpaceMismatch, UnknownName, WeightsDamaged, WeightsMissing
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import FLAME, get_space
@@ -24,10 +26,11 @@ from countenance.trackers.catalogue import tracker_for
 from countenance.trackers.portraits import portrait_from_image
 
 
-@pytest.fixture(scope="module", params=renderer_names())
+@pytest.fixture(scope="module", params=list(product(renderer_names(), devices_here())), ids="-".join)
 def renderer(request: pytest.FixtureRequest) -> Any:
+    name, device = request.param
     try:
-        found: Any = load_renderer(request.param)
+        found: Any = load_renderer(name, device)
     except WeightsMissing as missing:
         pytest.skip(str(missing))
     if hasattr(found, "inversion"):  # some steps show what all would

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import convolve
 from skimage import data
 
 from countenance.data.dataset import Dataset
 from countenance.data.pairs import PairSampler
+from countenance.editing import with_changes
 from countenance.errors import (
     BadValue,
     DatasetUnreadable,
@@ -23,12 +26,11 @@ from countenance.errors import (
 from countenance.face.rasterizer import interpolate
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
-from countenance.production import with_changes
 from countenance.renderers.gdpw import SPECS
 from countenance.renderers.gdpw import config as sizes
 from countenance.renderers.gdpw.head_guidance import guide, source_view
 from countenance.renderers.gdpw.network import GDPW
-from countenance.renderers.gdpw.recipe import MODEL, GDPWRecipe, PatchAdversary, debug, paper
+from countenance.renderers.gdpw.recipe import MODEL, GDPWRecipe, PatchAdversary, debug, lite, paper
 from countenance.renderers.gdpw.renderer import Corrected, GDPWRenderer, composed, from_file
 from countenance.renderers.geometric.renderer import drive
 from countenance.trackers.catalogue import load_tracker
@@ -72,6 +74,37 @@ def test_source_and_driving_codes_meet_where_the_displacement_says(
     assert np.linalg.norm(drawn.displacement[on_face] * (size / 2), axis=1).mean() > 2
     own = source_view(avatar, size)
     assert np.linalg.norm(interpolate(own, places) - np.dstack([x, y]), axis=2)[own.covered].max() < 0.01
+
+
+class Plain(torch.nn.Module):
+    """A backbone whose features are the pictures that it is shown."""
+
+    layer_weights = (1.0,)
+
+    def prepare(self, picture: torch.Tensor) -> torch.Tensor:
+        return picture * 3 + 1
+
+    def forward(self, prepared: torch.Tensor) -> list[torch.Tensor]:
+        return [prepared]
+
+
+@pytest.mark.parametrize("preset", [paper, lite])
+def test_the_losss_pyramid_is_a_gaussian_of_the_full_picture(
+    monkeypatch: pytest.MonkeyPatch, preset: Callable[[], GDPWRecipe]
+) -> None:
+    """Against a plain two-dimensional blur of the picture in [0, 1], black beyond its edge."""
+    monkeypatch.setattr("countenance.renderers.gdpw.recipe.load_backbone", lambda name: Plain())
+    loss = preset().perceptual[0]
+    levels = np.random.default_rng(0).uniform(0, 1, (1, 3, 32, 48))
+    seen = loss.features(torch.from_numpy(levels.astype(np.float32) * 2 - 1))
+    assert set(seen) == set(preset().scales)
+    for scale, features in seen.items():
+        sigma = (2**scale - 1) / 2
+        reach = np.arange(-round(4 * sigma), round(4 * sigma) + 1)
+        bell = np.exp(-(reach**2) / (2 * sigma**2)) if scale else np.ones(1)
+        kernel = np.outer(bell, bell) / bell.sum() ** 2
+        blurred = convolve(levels, kernel[None, None], mode="constant")[..., :: 2**scale, :: 2**scale]
+        np.testing.assert_allclose(features[0].numpy(), (2 * blurred - 1) * 3 + 1, atol=1e-5)
 
 
 def test_an_untouched_network_gives_the_geometric_picture(portrait: Portrait, turned: Motion) -> None:

@@ -19,7 +19,7 @@ NETWORKS = ("tiny-geom-disp", "tiny-neural-codes-alpha", "tiny-both-72x40")
 
 
 def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    return float((ours.detach() - theirs).abs().max() / theirs.abs().max())
+    return float((ours.detach().cpu() - theirs.cpu()).abs().max() / theirs.abs().max())
 
 
 def guidance_of(given: dict[str, torch.Tensor], config: GDPWConfig) -> Guidance:
@@ -34,17 +34,24 @@ def guidance_of(given: dict[str, torch.Tensor], config: GDPWConfig) -> Guidance:
 
 
 @pytest.mark.parametrize("case", NETWORKS)
-def test_the_network_gives_the_authors_numbers(shared: Path, case: str) -> None:
+def test_the_network_gives_the_authors_numbers(shared: Path, case: str, device: str) -> None:
     folder = shared / "parity" / "gdpw" / case
     published = json.loads((folder / "config.json").read_text())["hyper_parameters"]
-    network = from_official_names(
-        load_file(folder / "weights.safetensors"), folder, blend=published["use_alpha_blend"]
-    ).eval()
+    network = (
+        from_official_names(
+            load_file(folder / "weights.safetensors"), folder, blend=published["use_alpha_blend"]
+        )
+        .eval()
+        .to(device)
+    )
     assert (network.config.guidance, network.config.levels) == (
         published["guidance"],
         published["num_levels"],
     )
-    given, expected = load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors")
+    given, expected = (
+        load_file(folder / "inputs.safetensors", device),
+        load_file(folder / "outputs.safetensors"),
+    )
     with torch.no_grad():
         rendered = network(given["img_s"], guidance_of(given, network.config))
     ours = {
@@ -54,7 +61,7 @@ def test_the_network_gives_the_authors_numbers(shared: Path, case: str) -> None:
         "rec_img_d": rendered.picture,
     }
     for level, flow in enumerate(rendered.flows):
-        size = torch.tensor([flow.shape[3] - 1, flow.shape[2] - 1])[:, None, None]
+        size = flow.new_tensor([flow.shape[3] - 1, flow.shape[2] - 1])[:, None, None]
         ours[f"flows.x{1 << level}"] = 2 * flow / size
     assert set(ours) == {n for n in expected if not n.startswith(("layer.", "mesh_flows."))}
     for name, tensor in ours.items():
@@ -62,18 +69,24 @@ def test_the_network_gives_the_authors_numbers(shared: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", ["tiny-geom-disp", "tiny-both-72x40"])
-def test_the_displacement_is_reduced_as_theirs(shared: Path, case: str) -> None:
+def test_the_displacement_is_reduced_as_theirs(shared: Path, case: str, device: str) -> None:
     folder = shared / "parity" / "gdpw" / case
-    given, expected = load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors")
+    given, expected = (
+        load_file(folder / "inputs.safetensors", device),
+        load_file(folder / "outputs.safetensors"),
+    )
     displacement = given["rendered_flow"].permute(0, 3, 1, 2)
     for stride in (1, 2, 4, 8):
         ours = blurred_and_reduced(displacement, stride)
         assert relative_error(ours, expected[f"mesh_flows.x{stride}"]) < 1e-4
 
 
-def test_operations(shared: Path) -> None:
+def test_operations(shared: Path, device: str) -> None:
     folder = shared / "parity" / "gdpw" / "ops"
-    given, expected = load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors")
+    given, expected = (
+        load_file(folder / "inputs.safetensors", device),
+        load_file(folder / "outputs.safetensors"),
+    )
     flow = in_px(given["flow"], exact=False)
     assert relative_error(warp(given["features"], flow, exact=False), expected["warped"]) < 1e-5
     still = warp(given["features"], torch.zeros_like(flow), exact=False)
@@ -84,6 +97,9 @@ def test_operations(shared: Path) -> None:
     for stride in (2, 4, 8):
         reduced = blurred_and_reduced(given["guidance"], stride)
         assert relative_error(reduced, expected[f"downsampled.x{stride}"]) < 1e-5
+    for level in (1, 2, 3):
+        reduced = blurred_and_reduced(given["image"], 1 << level)
+        assert relative_error(reduced, expected[f"image_pyramid.{level}"]) < 1e-5
 
 
 def test_a_wrong_weight_is_noticed(shared: Path) -> None:

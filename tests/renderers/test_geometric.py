@@ -10,12 +10,12 @@ from skimage import data
 import countenance as cn
 from countenance.arrays import Floats
 from countenance.arrays import Image as Picture
+from countenance.editing import edit, swept, with_changes
 from countenance.errors import BadValue, MotionInvalid, UnknownName
 from countenance.face.mediapipe_topology import FACE_OVAL, LEFT_EYE_LOWER, LEFT_EYE_UPPER
 from countenance.face.shape_sliders import ARKIT_SLIDERS, shape_basis
 from countenance.motion.sequence import Motion
 from countenance.portrait.portrait import Portrait
-from countenance.production import edited, swept, with_changes
 from countenance.renderers.catalogue import renderer_spec
 from countenance.renderers.geometric.renderer import GeometricRenderer, drive
 from countenance.trackers.catalogue import load_tracker
@@ -60,15 +60,15 @@ def test_own_motion_gives_every_portrait_back(name: str, shared, tracker: Tracke
 def test_the_tracker_sees_what_was_asked_for(
     portrait: Portrait, tracker: Tracker, changes: dict[str, float], name: str, least: float
 ) -> None:
-    picture = edited(portrait, GeometricRenderer(), changes)
+    picture = edit(portrait, changes, GeometricRenderer())
     assert measured(picture, tracker, name) - measured(portrait.image, tracker, name) > least
 
 
 def test_yaw_moves_the_nose_to_image_right_and_pitch_down(portrait: Portrait, tracker: Tracker) -> None:
     nose = 1
     before = portrait.landmarks_px[nose]
-    right = tracker.faces(edited(portrait, GeometricRenderer(), {"yaw": 0.35}))[0].landmarks_px[nose]
-    down = tracker.faces(edited(portrait, GeometricRenderer(), {"pitch": 0.25}))[0].landmarks_px[nose]
+    right = tracker.faces(edit(portrait, {"yaw": 0.35}, GeometricRenderer()))[0].landmarks_px[nose]
+    down = tracker.faces(edit(portrait, {"pitch": 0.25}, GeometricRenderer()))[0].landmarks_px[nose]
     assert right[0] - before[0] > 5
     assert down[1] - before[1] > 3
 
@@ -98,7 +98,7 @@ def test_extreme_motion_stays_a_picture(portrait: Portrait, extreme: str) -> Non
 def test_a_grey_portrait_stays_grey(tracker: Tracker) -> None:
     grey = np.repeat(data.astronaut().mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
     own = portrait_from_image(grey, tracker, crop_scale=1.4)
-    opened = edited(own, GeometricRenderer(), {"jawOpen": 0.9, "yaw": 0.2}).astype(int)
+    opened = edit(own, {"jawOpen": 0.9, "yaw": 0.2}, GeometricRenderer()).astype(int)
     assert np.ptp(opened, axis=2).max() <= 12
 
 
@@ -128,7 +128,7 @@ def test_the_tracker_sees_another_shape(
     portrait: Portrait, tracker: Tracker, name: str, ends: tuple[int, int], least: float
 ) -> None:
     smaller, larger = (
-        tracker.faces(edited(portrait, GeometricRenderer(), {name: value}))[0].landmarks_px
+        tracker.faces(edit(portrait, {name: value}, GeometricRenderer()))[0].landmarks_px
         for value in (-1.0, 1.0)
     )
     assert span(larger, *ends) > least * span(smaller, *ends)
@@ -137,7 +137,7 @@ def test_the_tracker_sees_another_shape(
 
 def test_a_shape_of_zero_is_the_photo(portrait: Portrait) -> None:
     zeros = {slider.name: 0.0 for slider in ARKIT_SLIDERS}
-    np.testing.assert_array_equal(edited(portrait, GeometricRenderer(), zeros), portrait.image)
+    np.testing.assert_array_equal(edit(portrait, zeros, GeometricRenderer()), portrait.image)
     motion = replace(portrait.motion, identity=np.zeros(len(ARKIT_SLIDERS), np.float32))
     np.testing.assert_array_equal(
         next(cn.animate(portrait, motion, GeometricRenderer())).image, portrait.image
@@ -175,12 +175,12 @@ def test_a_swept_shape_starts_and_ends_at_the_photo(portrait: Portrait) -> None:
     assert [frame.time_s for frame in frames] == pytest.approx([0.0, 0.2, 0.4])
     for frame in (frames[0], frames[2]):
         np.testing.assert_array_equal(frame.image, portrait.image)
-    np.testing.assert_array_equal(frames[1].image, edited(portrait, GeometricRenderer(), {"jawWidth": 1.0}))
+    np.testing.assert_array_equal(frames[1].image, edit(portrait, {"jawWidth": 1.0}, GeometricRenderer()))
 
 
 def test_shapes_that_are_none(portrait: Portrait) -> None:
     with pytest.raises(UnknownName, match="did you mean noseWidth"):
-        edited(portrait, GeometricRenderer(), {"nosewith": 1.0})
+        edit(portrait, {"nosewith": 1.0}, GeometricRenderer())
     wrong = Motion(portrait.motion.values, portrait.motion.space, 25.0, identity=np.zeros(100))
     with pytest.raises(MotionInvalid, match="100 numbers"):
         cn.animate(portrait, wrong, GeometricRenderer())
@@ -189,4 +189,4 @@ def test_shapes_that_are_none(portrait: Portrait) -> None:
         spec = renderer_spec("pirenderer-lite")
 
     with pytest.raises(BadValue, match="--model geometric or gdpw-lite"):
-        edited(portrait, Flat(), {"noseWidth": 1.0})
+        edit(portrait, {"noseWidth": 1.0}, Flat())

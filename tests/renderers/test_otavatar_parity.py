@@ -43,12 +43,12 @@ Tensors = dict[str, torch.Tensor]
 
 def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     assert ours.shape == theirs.shape
-    return float((ours.detach() - theirs).abs().max() / theirs.abs().max())
+    return float((ours.detach().cpu() - theirs.cpu()).abs().max() / theirs.abs().max())
 
 
-def case_of(shared: Path, case: str) -> tuple[Tensors, Tensors, Path]:
+def case_of(shared: Path, case: str, device: str = "cpu") -> tuple[Tensors, Tensors, Path]:
     folder = shared / "parity" / "otavatar" / case
-    return load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors"), folder
+    return load_file(folder / "inputs.safetensors", device), load_file(folder / "outputs.safetensors"), folder
 
 
 def stored(folder: Path) -> Tensors:
@@ -93,10 +93,10 @@ def traced(controller: MotionController, window: torch.Tensor) -> Tensors:
 
 
 @pytest.mark.parametrize("case", CONTROLLERS)
-def test_the_controller_gives_the_authors_numbers(shared: Path, case: str) -> None:
-    given, expected, folder = case_of(shared, case)
+def test_the_controller_gives_the_authors_numbers(shared: Path, case: str, device: str) -> None:
+    given, expected, folder = case_of(shared, case, device)
     published = json.loads((folder / "config.json").read_text())["hyper_parameters"]
-    controller = from_official_names(stored(folder), folder, shortcut=published["if_short_cut"])
+    controller = from_official_names(stored(folder), folder, shortcut=published["if_short_cut"]).to(device)
     config = controller.config
     assert config.one_layer
     assert (config.width, config.smoothing_layers) == (
@@ -190,8 +190,8 @@ def test_cameras_of_a_tracked_clip(shared: Path) -> None:
     assert relative_error(opposite, expected["rotation_adnerf"]) < 1e-5
 
 
-def test_the_correction_of_the_camera(shared: Path) -> None:
-    given, expected, _ = case_of(shared, "camera-and-window")
+def test_the_correction_of_the_camera(shared: Path, device: str) -> None:
+    given, expected, _ = case_of(shared, "camera-and-window", device)
     before = given["c"].clone()
     ours = corrected(given["c"], given["intrinsics_bias"])
     assert relative_error(ours, expected["c_biased_intrinsics"]) < 1e-5

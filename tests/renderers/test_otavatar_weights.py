@@ -11,9 +11,9 @@ from skimage import data
 
 import countenance.renderers.otavatar as package
 from countenance.arrays import Image
+from countenance.editing import with_changes
 from countenance.evaluation.metrics.pixels import psnr
 from countenance.portrait.portrait import Portrait
-from countenance.production import with_changes
 from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.otavatar.avatar import OTAvatarAvatar
 from countenance.renderers.otavatar.camera import swinging_cameras

@@ -19,15 +19,18 @@ NETWORKS = ("tiny-64x64", "tiny-96x64-warp", "tiny-48x80-fullres-flow")
 
 
 def relative_error(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    return float((ours.detach() - theirs).abs().max() / theirs.abs().max())
+    return float((ours.detach().cpu() - theirs.cpu()).abs().max() / theirs.abs().max())
 
 
 @pytest.mark.parametrize("case", NETWORKS)
-def test_the_network_gives_the_authors_numbers(shared: Path, case: str) -> None:
+def test_the_network_gives_the_authors_numbers(shared: Path, case: str, device: str) -> None:
     folder = shared / "parity" / "pirenderer" / case
     stage = json.loads((folder / "config.json").read_text())["stage"]
-    network = from_official_names(load_file(folder / "weights.safetensors"), folder).eval()
-    given, expected = load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors")
+    network = from_official_names(load_file(folder / "weights.safetensors"), folder).eval().to(device)
+    given, expected = (
+        load_file(folder / "inputs.safetensors", device),
+        load_file(folder / "outputs.safetensors"),
+    )
     with torch.no_grad():
         z = network.latent(given["driving"])
         rendered = network(given["input_image"], given["driving"], stage=stage)
@@ -60,9 +63,12 @@ def test_a_wrong_weight_is_noticed(shared: Path) -> None:
     assert relative_error(picture, expected["fake_image"]) > 1e-4
 
 
-def test_warping_alone(shared: Path) -> None:
+def test_warping_alone(shared: Path, device: str) -> None:
     folder = shared / "parity" / "pirenderer" / "flow-ops"
-    given, expected = load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors")
+    given, expected = (
+        load_file(folder / "inputs.safetensors", device),
+        load_file(folder / "outputs.safetensors"),
+    )
     deformation = sampling_positions(given["flow_field"], exact=False)
     assert relative_error(deformation, expected["deformation"]) < 1e-5
     warped = warp(given["input_image"], given["flow_field"], exact=False)

@@ -10,9 +10,9 @@ from skimage import data
 
 import countenance.renderers.pirenderer as package
 from countenance.arrays import Image
+from countenance.editing import with_changes
 from countenance.evaluation.metrics.pixels import psnr
 from countenance.portrait.portrait import Portrait
-from countenance.production import with_changes
 from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.pirenderer.renderer import PIRendererRenderer
 from countenance.trackers.catalogue import load_tracker

@@ -319,5 +319,5 @@ def test_a_performer_is_taken_where_it_fits(
     speaker: Fake, has_rest: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = {"mine": speaker, catalogue.PERFORMER: Fake(lively(), moves_head=True)}
-    monkeypatch.setattr(catalogue, "load_speech_driver", loaded.__getitem__)
+    monkeypatch.setattr(catalogue, "load_speech_driver", lambda name, device: loaded[name])
     assert catalogue.load_cast("mine") == (speaker, loaded[catalogue.PERFORMER] if has_rest else None)

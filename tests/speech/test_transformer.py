@@ -205,7 +205,7 @@ def test_training_and_what_it_leaves(data: Path, tmp_path: Path) -> None:
     driver = load_speech_driver(str(outcome.weights))
     assert isinstance(driver, TransformerDriver)
     assert driver.network.config == debug().network
-    assert (driver.spec.name, driver.spec.motion_space) == ("weights", "arkit")
+    assert (driver.spec.name, driver.spec.motion_space) == ("run/weights", "arkit")
     assert not driver.spec.needs_samples
     trained_on = [Dataset(data).motion(clip).values for clip in Dataset(data).clips]
     jaw = ARKIT.index("jawOpen")

@@ -30,16 +30,16 @@ Tensors = dict[str, Tensor]
 
 
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
-    return float((ours.detach() - theirs).abs().max() / theirs.abs().max())
+    return float((ours.detach().cpu() - theirs.cpu()).abs().max() / theirs.abs().max())
 
 
-def numbers(shared: Path, case: str) -> tuple[dict[str, Any], Tensors, Tensors]:
+def numbers(shared: Path, case: str, device: str = "cpu") -> tuple[dict[str, Any], Tensors, Tensors]:
     """Settings, inputs (where there are any) and expected outputs of a case."""
     folder = shared / "parity" / "faceformer" / case
     given = folder / "inputs.safetensors"
     return (
         json.loads((folder / "config.json").read_text()),
-        load_file(given) if given.is_file() else {},
+        load_file(given, device) if given.is_file() else {},
         load_file(folder / "outputs.safetensors"),
     )
 
@@ -91,8 +91,8 @@ def test_slopes_of_four_heads() -> None:
     assert head_slopes(4) == [1 / 4, 1 / 16, 1 / 64, 1 / 256]
 
 
-def test_features_at_the_videos_rate(shared: Path) -> None:
-    config, given, expected = numbers(shared, "interpolation")
+def test_features_at_the_videos_rate(shared: Path, device: str) -> None:
+    config, given, expected = numbers(shared, "interpolation", device)
     for run in config["runs"]:
         features = given[run["input"]]
         default = published_length(features.shape[1], run["input_rate"], run["output_rate"])
@@ -122,9 +122,9 @@ def test_sizes_are_read_off_the_weights(shared: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", PER_FRAME)
-def test_prediction_frame_by_frame(shared: Path, case: str) -> None:
-    _, given, expected = numbers(shared, case)
-    network = network_of(shared, case)
+def test_prediction_frame_by_frame(shared: Path, case: str, device: str) -> None:
+    _, given, expected = numbers(shared, case, device)
+    network = network_of(shared, case).to(device)
     ours = predicted(network, given)
     assert relative_error(ours, expected["prediction"]) < 1e-4
     loss = nn.functional.mse_loss(ours, given["truth"])
@@ -134,11 +134,13 @@ def test_prediction_frame_by_frame(shared: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", PER_FRAME)
-def test_teacher_forcing(shared: Path, case: str) -> None:
-    _, given, expected = numbers(shared, case)
+def test_teacher_forcing(shared: Path, case: str, device: str) -> None:
+    _, given, expected = numbers(shared, case, device)
     template = given["template"][:, None]
-    forced = network_of(shared, case).forced(
-        given["audio_features"], given["style"], given["truth"] - template
+    forced = (
+        network_of(shared, case)
+        .to(device)
+        .forced(given["audio_features"], given["style"], given["truth"] - template)
     )
     assert relative_error(forced + template, expected["output_teacher_forcing"]) < 1e-4
     loss = nn.functional.mse_loss(forced + template, given["truth"])

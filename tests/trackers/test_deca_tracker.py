@@ -13,13 +13,13 @@ import torch
 from safetensors.torch import load_file
 from skimage import data
 
+from countenance.editing import with_changes
 from countenance.errors import MotionSpaceMismatch, WeightsDamaged, WeightsMissing
 from countenance.face.deca_code import DecaCode, image_axes, project, to_picture
 from countenance.face.flame import FlameModel, load_flame
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, FLAME
 from countenance.portrait.crop import Crop
-from countenance.production import with_changes
 from countenance.renderers.blocks.photo_avatar import PhotoAvatar
 from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.gdpw import SPECS
@@ -51,14 +51,14 @@ def tracker(shared: Path, tmp_path: Path) -> DecaTracker:
     return DecaTracker(load_tracker(), tmp_path / "deca_model.tar")
 
 
-def test_the_encoder_gives_the_authors_numbers(shared: Path, tmp_path: Path) -> None:
+def test_the_encoder_gives_the_authors_numbers(shared: Path, tmp_path: Path, device: str) -> None:
     folder = keys(shared).parent
     seed = json.loads((folder / "config.json").read_text())["weights_seed"]
     torch.save({"E_flame": seeded(keys(shared), seed)}, tmp_path / "deca_model.tar")
     with torch.no_grad():
-        ours = load_deca(tmp_path / "deca_model.tar")(
-            load_file(folder / "inputs.safetensors")["input_u8"].float() / 255
-        )
+        encoder = load_deca(tmp_path / "deca_model.tar").to(device)
+        given = load_file(folder / "inputs.safetensors", device)["input_u8"]
+        ours = encoder(given.float() / 255).cpu()
     theirs = load_file(folder / "outputs.safetensors")["parameters"]
     assert float((ours - theirs).abs().max() / theirs.abs().max()) < 1e-4
 

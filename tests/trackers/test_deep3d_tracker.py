@@ -43,15 +43,15 @@ def files(shared: Path, tmp_path: Path) -> tuple[Path, Path]:
     return tmp_path / "deep3d.pth", tmp_path / "similarity_Lm3D_all.mat"
 
 
-def test_the_network_gives_the_authors_numbers(shared: Path, tmp_path: Path) -> None:
+def test_the_network_gives_the_authors_numbers(shared: Path, tmp_path: Path, device: str) -> None:
     folder = shared / "parity" / "bfm" / "reconnet-forward"
     seed = json.loads((folder / "config.json").read_text())["weights_seed"]
     torch.save({"net_recon": seeded(keys(shared), seed)}, tmp_path / "epoch_20.pth")
-    network = load_deep3d(tmp_path / "epoch_20.pth")
+    network = load_deep3d(tmp_path / "epoch_20.pth").to(device)
     given, expected = load_file(folder / "inputs.safetensors"), load_file(folder / "outputs.safetensors")
     picture = given["input_u8"].float() / 255
     with torch.no_grad():
-        numbers = network(picture)
+        numbers = network(picture.to(device)).cpu()
     wanted = expected["coefficients"]
     assert float((numbers - wanted).abs().max() / wanted.abs().max()) < 1e-4
 

@@ -6,21 +6,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from countenance.arrays import Image
 from countenance.atomic import replacing
-from countenance.errors import CountenanceError, WeightsDamaged
+from countenance.errors import BadValue, MotionInvalid, UnknownName, WeightsDamaged
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import get_space
 from countenance.portrait.crop import Crop
+from countenance.ranges import PICTURE_SIDE_PX, Range
+from countenance.stored.content import Malformed, reason_of
+from countenance.stored.fields import typed
+from countenance.stored.json_text import parsed_json
+from countenance.stored.safetensors_file import read_safetensors
 
 _FIX = "enroll the portrait again"
+_PLACE = Annotated[int, Range(-1_000_000, 1_000_000)]
+_CROP = tuple[_PLACE, _PLACE, Annotated[int, PICTURE_SIDE_PX]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,12 +76,11 @@ def load_avatar(path: Path, kind: str) -> AvatarFile:
         WeightsDamaged: no such file, of another kind, or damaged.
     """
     try:
-        with safe_open(path, "np") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != _format(kind):
-                raise WeightsDamaged(path, f"it is no {kind} avatar", _FIX)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        crop = Crop(*json.loads(metadata["crop"]))
+        metadata, tensors = read_safetensors(path)
+        if metadata.get("format") != _format(kind):
+            raise WeightsDamaged(path, f"it is no {kind} avatar", _FIX)
+        left, top, side = typed(_CROP, parsed_json(metadata["crop"]), "crop")
+        crop = Crop(left, top, side)
         square, values = tensors.pop("square"), tensors.pop("motion")
         motion = Motion(
             values,
@@ -84,9 +89,11 @@ def load_avatar(path: Path, kind: str) -> AvatarFile:
             crop=tensors.pop("motion_crop", None),
             identity=tensors.pop("identity", None),
         )
-    except WeightsDamaged:
-        raise
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, CountenanceError) as error:
+    except (Malformed, OSError) as error:
+        raise WeightsDamaged(path, reason_of(error), _FIX) from error
+    except KeyError as error:
+        raise WeightsDamaged(path, f"it has no {error}", _FIX) from error
+    except (BadValue, MotionInvalid, UnknownName) as error:
         raise WeightsDamaged(path, str(error), _FIX) from error
     if square.shape != (crop.side, crop.side, 3) or square.dtype != np.uint8 or len(motion) != 1:
         raise WeightsDamaged(path, "its arrays have the wrong shapes", _FIX)

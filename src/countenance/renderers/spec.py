@@ -6,6 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from countenance.errors import WeightsDamaged
+from countenance.motion.spaces import SPACES
+from countenance.ranges import CROP_SCALE
+
 if TYPE_CHECKING:
     from countenance.weights.weight_files import WeightFile
 
@@ -35,7 +39,26 @@ class RendererSpec:
     edits_shape: bool = False
 
 
-def spec_of_file(file: WeightFile, like: RendererSpec, path: Path) -> RendererSpec:
-    """The spec of weights that somebody trained or converted: like a known one, with the file's name and crop."""
-    crop_scale = float(file.notes.get("crop_scale", like.crop_scale))
-    return replace(like, name=path.stem, crop_scale=crop_scale)
+def spec_of_file(
+    file: WeightFile, like: RendererSpec, path: Path, motion_space: str | None = None
+) -> RendererSpec:
+    """The spec of weights that somebody trained or converted: like a known one, with the file's name and crop.
+
+    Args:
+        file: of weights.
+        like: the known one.
+        path: of the file.
+        motion_space: the file's own, if it says so.
+
+    Raises:
+        WeightsDamaged: its crop has an impossible size, or there is no such space.
+    """
+    from countenance.weights.weight_files import name_of_weights
+
+    space = motion_space or like.motion_space
+    if space not in SPACES:
+        raise WeightsDamaged(path, f"'{space[:40]}' is no motion space", "update countenance")
+    crop_scale = file.notes.get("crop_scale", like.crop_scale)
+    if not CROP_SCALE.holds(crop_scale) or isinstance(crop_scale, str):
+        raise WeightsDamaged(path, f"its crop_scale is none; {CROP_SCALE} belongs there")
+    return replace(like, name=name_of_weights(path), motion_space=space, crop_scale=float(crop_scale))

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from countenance.audio.features import SpeechFeatures
+from countenance.errors import WeightsDamaged
 from countenance.motion.sequence import Motion
+from countenance.motion.spaces import SPACES
+from countenance.weights.weight_files import name_of_weights
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,16 @@ class SpeechSpec:
     needs_samples: bool = False
 
     def of_file(self, path: Path, space: str, *, needs_samples: bool = False) -> SpeechSpec:
-        """The spec of weights that somebody trained: like this one, with the file's name."""
+        """The spec of weights that somebody trained: like this one, with the file's name.
+
+        Raises:
+            WeightsDamaged: there is no such motion space.
+        """
+        if space not in SPACES:
+            raise WeightsDamaged(path, f"'{space[:40]}' is no motion space", "update countenance")
         return replace(
             self,
-            name=path.stem,
+            name=name_of_weights(path),
             motion_space=space,
             licence="that of whoever trained it",
             needs_samples=needs_samples,

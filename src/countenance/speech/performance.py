@@ -15,6 +15,7 @@ from countenance.errors import BadValue, MotionSpaceMismatch
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, MotionSpace
 from countenance.motion.transfer import transfer
+from countenance.ranges import ARTICULATIONS
 from countenance.speech.blinks import with_blinks
 from countenance.speech.catalogue import ARTICULATION, TEMPERATURE
 from countenance.speech.driver import SpeechDriver
@@ -24,7 +25,6 @@ _OPENING = ("jaw", "mouthClose", "mouthFunnel", "mouthPucker", "mouthLowerDown",
 """What speaking decides alone. All else is added to how the person holds the face."""
 
 _PARTING = ("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthLowerDown", "mouthUpperUp")
-_MOST_ARTICULATION = 4.0
 _CALM = 4.0  # frames: spread of the filter; half is left of movements that come 1.2 times a second
 _HOLD, _EASE = 7, 5  # frames: of the quarter of a second around a sound, and of the mouth's way to rest
 
@@ -58,7 +58,7 @@ def laid_onto(said: Motion, own: Motion) -> Motion:
     high = np.maximum(space.maximum, own_values)[expression]
     values[:, expression] = values[:, expression].clip(low, high)
     pose = space.region_indices("pose")
-    values[:, pose] = transfer(said, own[0], "relative").values[:, pose]
+    values[:, pose] = transfer(said, own[0], "relative", "first").values[:, pose]
     return replace(said.with_values(values), identity=own.identity)
 
 
@@ -187,8 +187,7 @@ def articulated(motion: Motion, strength: float) -> Motion:
     Raises:
         BadValue: a strength outside that.
     """
-    if not 0 <= strength <= _MOST_ARTICULATION:
-        raise BadValue(f"articulation is {strength}; use 0 (none) to {_MOST_ARTICULATION:g}")
+    ARTICULATIONS.check(strength, "the articulation")
     columns = motion.space.region_indices("lips")
     values = motion.values.copy()
     middle = values[:, columns].mean(0)

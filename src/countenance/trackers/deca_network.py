@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from countenance.errors import WeightsDamaged
 from countenance.face.deca_code import CODE_SIZE
 from countenance.trackers.resnet50 import ResNet50
+from countenance.weights.published import ready, state_of
 from countenance.weights.torch_files import load_torch_file
-from countenance.weights.weight_files import fill
+
+_FIX = "give deca_model.tar of DECA"
 
 
 class DecaEncoder(nn.Module):
@@ -38,9 +40,6 @@ def load_deca(path: Path) -> DecaEncoder:
         WeightsDamaged: another file, cut off, or with code inside.
     """
     content = load_torch_file(path)
-    state = content.get("E_flame") if isinstance(content, dict) else None
-    if not isinstance(state, dict):
-        raise WeightsDamaged(path, "it has no 'E_flame'", "give deca_model.tar of DECA")
-    network = DecaEncoder()
-    fill(network, state, path)
-    return network.eval().requires_grad_(False)
+    if not isinstance(content, dict) or not isinstance(content.get("E_flame"), dict):
+        raise WeightsDamaged(path, "it has no 'E_flame'", _FIX)
+    return ready(DecaEncoder(), state_of(content["E_flame"], path, _FIX), path)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from countenance.arrays import Doubles, Floats, Image, Mask
 from countenance.face.deca_code import CROP_PX, DecaCode
@@ -35,15 +34,15 @@ class DecaTracker(RemeasuringTracker):
     Args:
         finder: finds faces; its landmarks are MediaPipe's 478.
         weights: ``deca_model.tar``.
+        device: where the encoder runs.
 
     Raises:
         WeightsMissing: no such file.
         WeightsDamaged: it is something else.
     """
 
-    def __init__(self, finder: Tracker, weights: Path) -> None:
-        super().__init__(finder)
-        self._network = load_deca(weights)
+    def __init__(self, finder: Tracker, weights: Path, *, device: str = "cpu") -> None:
+        super().__init__(finder, load_deca(weights), device)
 
     @property
     def space(self) -> MotionSpace:
@@ -63,10 +62,8 @@ class DecaTracker(RemeasuringTracker):
     def _measured(self, image: Image, face: Face) -> Face:
         to_crop = crop_matrix(face.landmarks_px[list(IBUG_68), :2])
         cut = cv2.warpAffine(image, to_crop, (CROP_PX, CROP_PX), flags=cv2.INTER_LINEAR)
-        given = torch.from_numpy(cut).permute(2, 0, 1)[None].float() / 255
-        with torch.inference_mode():
-            numbers = self._network(given).numpy()
-        return Face(face.landmarks_px, flame_row(DecaCode.split(numbers), to_crop))
+        code = DecaCode.split(self._numbers(np.asarray(cut, np.uint8))[None])
+        return Face(face.landmarks_px, flame_row(code, to_crop))
 
 
 def crop_matrix(points_px: Floats) -> Doubles:

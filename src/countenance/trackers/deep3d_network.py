@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from countenance.errors import WeightsDamaged
 from countenance.trackers.resnet50 import ResNet50
+from countenance.weights.published import ready, state_of
 from countenance.weights.torch_files import load_torch_file
-from countenance.weights.weight_files import fill
+
+_FIX = "give epoch_20.pth of Deep3DFaceRecon_pytorch"
 
 COEFFICIENTS = (80, 64, 80, 3, 27, 2, 1)
 """Identity, expression, texture, angles, light, translation x and y, translation z: 257."""
@@ -42,10 +44,7 @@ def load_deep3d(path: Path) -> Deep3DNetwork:
         WeightsDamaged: another file, cut off, or with code inside.
     """
     content = load_torch_file(path)
-    state = content.get("net_recon") if isinstance(content, dict) else None
-    if not isinstance(state, dict):
-        fix = "give epoch_20.pth of Deep3DFaceRecon_pytorch"
-        raise WeightsDamaged(path, "it has no 'net_recon'", fix)
-    network = Deep3DNetwork()
-    fill(network, {str(name).removeprefix("module."): tensor for name, tensor in state.items()}, path)
-    return network.eval().requires_grad_(False)
+    if not isinstance(content, dict) or not isinstance(content.get("net_recon"), dict):
+        raise WeightsDamaged(path, "it has no 'net_recon'", _FIX)
+    state = state_of(content["net_recon"], path, _FIX)
+    return ready(Deep3DNetwork(), {name.removeprefix("module."): t for name, t in state.items()}, path)

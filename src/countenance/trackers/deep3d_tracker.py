@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from countenance.arrays import Floats, Image, Mask
 from countenance.face.alignment import align, load_standard_landmarks
@@ -34,15 +33,17 @@ class Deep3DTracker(RemeasuringTracker):
         finder: finds faces; its landmarks are MediaPipe's 478.
         weights: ``epoch_20.pth`` of Deep3DFaceRecon_pytorch.
         standard_landmarks: its ``similarity_Lm3D_all.mat``.
+        device: where the coefficient network runs.
 
     Raises:
         WeightsMissing: one of the files.
         WeightsDamaged: one of them is something else.
     """
 
-    def __init__(self, finder: Tracker, weights: Path, standard_landmarks: Path) -> None:
-        super().__init__(finder)
-        self._network = load_deep3d(weights)
+    def __init__(
+        self, finder: Tracker, weights: Path, standard_landmarks: Path, *, device: str = "cpu"
+    ) -> None:
+        super().__init__(finder, load_deep3d(weights), device)
         self._standard = load_standard_landmarks(standard_landmarks)
 
     @property
@@ -63,9 +64,7 @@ class Deep3DTracker(RemeasuringTracker):
         for ibug, mediapipe in _IBUG_OF_MEDIAPIPE.items():
             points[ibug] = face.landmarks_px[mediapipe, :2]
         aligned = align(image, points, self._standard)
-        given = torch.tensor(aligned.image).permute(2, 0, 1)[None].float() / 255
-        with torch.inference_mode():
-            numbers = self._network(given)[0].numpy()
+        numbers = self._numbers(aligned.image)
         x, y_up = aligned.center_up_px
         place = np.array(
             [aligned.scale, x, image.shape[0] - 1 - y_up], np.float32

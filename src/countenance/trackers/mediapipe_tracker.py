@@ -56,7 +56,7 @@ class _View:
 
 
 class MediaPipeTracker:
-    """Tracks in ``arkit``.
+    """Tracks in ``arkit``, on the CPU: MediaPipe's wheels have no GPU for Python that every machine could use.
 
     Args:
         bundle: path of ``face_landmarker.task`` (see :data:`countenance.weights.assets.FACE_LANDMARKER`).

@@ -38,9 +38,14 @@ def portrait_from_image(
 
 
 def portrait_of_face(
-    image: Image, face: Face, tracker: Tracker, crop_scale: float = 1.0, crop: Crop | None = None
+    image: Image,
+    face: Face,
+    tracker: Tracker,
+    crop_scale: float = 1.0,
+    crop: Crop | None = None,
+    cutout: Image | None = None,
 ) -> Portrait:
     """A portrait of a face that was measured already; ``crop`` overrides the crop rule."""
     square = crop or Crop.around(face.box_px, crop_scale)
     motion = tracker.motion(np.asarray(face.coefficients)[None], square, _STILL_FPS)
-    return Portrait(image, square, face.landmarks_px, motion)
+    return Portrait(image, square, face.landmarks_px, motion, cutout)

@@ -6,7 +6,10 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from countenance.arrays import Image
+import torch
+from torch import nn
+
+from countenance.arrays import Floats, Image
 from countenance.media.frames import Frame
 from countenance.trackers.tracker import Face, Tracker
 
@@ -16,10 +19,13 @@ class RemeasuringTracker(ABC):
 
     Args:
         finder: finds faces; its landmarks are MediaPipe's 478.
+        network: measures them: (1, 3, H, W) in [0, 1] -> (1, numbers).
+        device: where it runs.
     """
 
-    def __init__(self, finder: Tracker) -> None:
-        self._finder = finder
+    def __init__(self, finder: Tracker, network: nn.Module, device: str = "cpu") -> None:
+        self._finder, self._device = finder, torch.device(device)
+        self._network = network.eval().requires_grad_(False).to(self._device)
 
     def faces(self, image: Image) -> list[Face]:
         """All faces in a still picture, largest first."""
@@ -37,6 +43,13 @@ class RemeasuringTracker(ABC):
         for found in self._finder.follow(remembered(), face):
             image = waiting.popleft()
             yield None if found is None else self._measured(image, found)
+
+    @torch.inference_mode()
+    def _numbers(self, crop: Image) -> Floats:
+        """(numbers,) that the network gives for a crop."""
+        given = torch.from_numpy(crop).to(self._device).permute(2, 0, 1)[None].float() / 255
+        numbers: Floats = self._network(given)[0].cpu().numpy()
+        return numbers
 
     @abstractmethod
     def _measured(self, image: Image, face: Face) -> Face:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from countenance.errors import BadValue
+from countenance.ranges import LAYERS, PATCH, TRAINING_SIDE_PX
 
 Patterns = Literal["geom_disp", "neural_codes", "both"]
 Mesh = Literal["flame", "head"]
@@ -36,17 +37,17 @@ class GDPWConfig:
     """
 
     guidance: Patterns = "neural_codes"
-    levels: int = 6
+    levels: Annotated[int, LAYERS] = 6
     base_width: int = 32
     min_width: int = 16
     max_width: int = 1024
     code_channels: int = 16
     mesh: Mesh = "flame"
     vertices: int = 5023
-    size: int = 256
+    size: Annotated[int, TRAINING_SIDE_PX] = 256
     blend: bool = False
     exact_grid: bool = False
-    patch: int = 1
+    patch: Annotated[int, PATCH] = 1
     mesh_start: bool = False
     start_picture: bool = False
     spade_width: int = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,7 @@ class DiscriminatorConfig:
         base_width: channels after the first block, doubled by each further one.
         min_width: the first block has no fewer.
         max_width: no block has more.
+        logits_layers: the blocks after which patches are judged, counted as Python counts; the last one as published.
     """
 
     strides: tuple[int, ...] = (1,)
@@ -34,6 +35,7 @@ class DiscriminatorConfig:
     base_width: int = 32
     min_width: int = 16
     max_width: int = 512
+    logits_layers: tuple[int, ...] = (-1,)
 
     def width(self, block: int) -> int:
         """Channels after a block."""
@@ -44,7 +46,8 @@ class Judged(NamedTuple):
     """What the discriminator says.
 
     Attributes:
-        logits: per scale (B, 1, h, w), one a patch: large for real.
+        logits: (B, 1, h, w) of every layer that judges, of the first scale, then of the next; one a patch, large for
+            real.
         features: after every block of the first scale, then of the next.
     """
 
@@ -72,15 +75,16 @@ class PatchDiscriminator(nn.Module):
         super().__init__()
         widths = [3, *(config.width(block) for block in range(config.blocks))]
         self.blocks = nn.ModuleList(DiscriminatorBlock(a, b) for a, b in pairwise(widths))
-        self.out = nn.Conv2d(widths[-1], 1, 4, padding=2)
+        self.judged = config.logits_layers
+        self.out = nn.ModuleList(nn.Conv2d(widths[1:][layer], 1, 4, padding=2) for layer in self.judged)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """(B, 3, H, W) -> logits (B, 1, h, w), features of every block."""
+    def forward(self, x: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """(B, 3, H, W) -> logits (B, 1, h, w) of every layer that judges, features of every block."""
         features = []
         for block in self.blocks:
             x = block(x)
             features.append(x)
-        return self.out(x), features
+        return [out(features[layer]) for out, layer in zip(self.out, self.judged, strict=True)], features
 
 
 class Discriminator(nn.Module):
@@ -101,7 +105,8 @@ class Discriminator(nn.Module):
             scale(blurred_and_reduced(pictures, stride))
             for scale, stride in zip(self.scales, self.config.strides, strict=True)
         ]
-        return Judged([logits for logits, _ in seen], [f for _, features in seen for f in features])
+        logits, features = zip(*seen, strict=True)
+        return Judged(list(chain.from_iterable(logits)), list(chain.from_iterable(features)))
 
 
 def from_official_discriminator(
@@ -118,7 +123,7 @@ def from_official_discriminator(
     renamed = {
         re.sub(r"^discs\.(x\d+)\.", lambda m: f"scales.{scale_of.get(m[1], m[1])}.", name)
         .replace(".layers.", ".blocks.")
-        .replace(".out_convs.0.", ".out."): tensor
+        .replace(".out_convs.", ".out."): tensor
         for name, tensor in folded_spectral_norm(kept, path).items()
     }
     fill(network, renamed, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -34,7 +35,6 @@ _EXPRESSION, _JAW, _HEAD, _EYES, _CAMERA = (
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    avatar: PhotoAvatar
     picture: Tensor
     mesh: Tensor
     encoded: Encoded
@@ -57,7 +57,7 @@ class FlameGDPWRenderer:
         self.network = network.eval().requires_grad_(False).to(device)
         self._model, self._spec, self._device = model, spec, torch.device(device)
         self._triangles = torch.from_numpy(model.triangles).to(device)
-        self._prepared: _Source | None = None
+        self._sources: WeakKeyDictionary[PhotoAvatar, _Source] = WeakKeyDictionary()
 
     @property
     def spec(self) -> RendererSpec:
@@ -94,15 +94,15 @@ class FlameGDPWRenderer:
             return _resized(bytes_.permute(1, 2, 0).cpu().numpy(), avatar.crop.side)
 
     def _source(self, avatar: PhotoAvatar) -> _Source:
-        """Prepared once per avatar; the last one is kept."""
-        if self._prepared is None or self._prepared.avatar is not avatar:
+        """Computed once per avatar, kept as long as it."""
+        if avatar not in self._sources:
             size = self.network.config.size
             picture = torch.from_numpy(_resized(avatar.square, size)).to(self._device)
             planes = picture.permute(2, 0, 1)[None].float() / 255
             mesh = self._mesh(avatar.motion.values[0], avatar.motion.identity)
             codes = self._guidance(mesh, mesh).source_codes
-            self._prepared = _Source(avatar, planes, mesh, self.network.encode(planes, codes))
-        return self._prepared
+            self._sources[avatar] = _Source(planes, mesh, self.network.encode(planes, codes))
+        return self._sources[avatar]
 
     def _guidance(self, source: Tensor, driving: Tensor) -> Guidance:
         config = self.network.config

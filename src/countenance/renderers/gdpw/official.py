@@ -14,14 +14,17 @@ import torch
 from torch import Tensor
 
 from countenance.errors import WeightsDamaged
+from countenance.ranges import LAYERS
 from countenance.renderers.gdpw.config import GDPWConfig, Patterns
 from countenance.renderers.gdpw.network import GDPW
+from countenance.weights.published import read_off_shapes, state_of
 from countenance.weights.torch_files import load_torch_file
-from countenance.weights.weight_files import fill
+from countenance.weights.weight_files import built
 
 _FIX = "give PWM_geom_disp.pth, PWM_neural_codes.pth or PWM_both.pth of GDPW's authors"
 # the blur kernels follow from the stride (the first is 0/0 in their files), the triangles from the mesh
 _DERIVED = re.compile(r"downsamples\.|mesh_renderer\.tri$|.*\.num_batches_tracked$")
+_WIDEST = 65_536
 _INNER = (
     (r"\.non_identity_shortcut\.", ".shortcut."),
     (r"\.shared_conv\.0\.", ".shared."),
@@ -44,7 +47,8 @@ def load_official(path: Path, *, blend: bool = False) -> GDPW:
     content = load_torch_file(path)
     if not isinstance(content, dict) or not isinstance(content.get("generator"), dict):
         raise WeightsDamaged(path, "it has no 'generator'", _FIX)
-    return from_official_names(content["generator"], path, blend=blend)
+    with read_off_shapes(path, _FIX):
+        return from_official_names(content["generator"], path, blend=blend)
 
 
 def from_official_names(state: Mapping[str, Tensor], path: Path, *, blend: bool = False) -> GDPW:
@@ -55,20 +59,13 @@ def from_official_names(state: Mapping[str, Tensor], path: Path, *, blend: bool 
     Raises:
         WeightsDamaged: other names or shapes than those of the network, or NaN.
     """
-    kept = {name: tensor for name, tensor in state.items() if not _DERIVED.match(name)}
-    for name, tensor in kept.items():
-        if not isinstance(tensor, Tensor):
-            raise WeightsDamaged(path, f"'{name}' is no tensor", _FIX)
-        if not torch.isfinite(tensor).all():
-            raise WeightsDamaged(path, f"'{name}' holds NaN or infinity", _FIX)
+    kept = {name: tensor for name, tensor in state.items() if not _DERIVED.match(str(name))}
+    kept = state_of(kept, path, _FIX)
     config = config_of(kept, path, blend)
-    network = GDPW(config)
     unused = f"shortcut_layers.x{1 << (config.levels - 1)}."
     folded = folded_spectral_norm(kept, path)
     renamed = {renamed_official(n, config): t.float() for n, t in folded.items() if not n.startswith(unused)}
-    counters = {n: t for n, t in network.state_dict().items() if n.endswith("num_batches_tracked")}
-    fill(network, {**renamed, **counters}, path)
-    return network
+    return built(lambda: GDPW(config), renamed, path)
 
 
 def folded_spectral_norm(state: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
@@ -123,7 +120,7 @@ def config_of(state: Mapping[str, Tensor], path: Path, blend: bool) -> GDPWConfi
         widths.append(weight.shape[0])
     deepest = 1 << max(0, len(widths) - 1)
     modulated = state.get(f"up_layers.x{deepest}_spade.spade1.shared_conv.0.weight_orig")
-    if len(widths) < 2 or modulated is None:
+    if not 2 <= len(widths) <= LAYERS.maximum or max(widths) > _WIDEST or modulated is None:
         raise WeightsDamaged(path, "it is no generator of GDPW", _FIX)
     codes = state.get("embeds")
     guidance: Patterns = "geom_disp"

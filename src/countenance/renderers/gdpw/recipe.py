@@ -18,7 +18,6 @@ from torch.nn.utils.parametrize import is_parametrized
 from countenance.arrays import Image
 from countenance.data.dataset import Dataset
 from countenance.data.pairs import Augmentation, Pair, PairSampler
-from countenance.errors import BadValue
 from countenance.losses.adversarial import Kind, critic_loss, feature_matching_loss, generator_loss
 from countenance.losses.backbones import load_backbone
 from countenance.losses.parts import part_distance
@@ -28,8 +27,8 @@ from countenance.renderers.gdpw import config as sizes
 from countenance.renderers.gdpw.batches import drawn_codes, head_batch
 from countenance.renderers.gdpw.config import GDPWConfig
 from countenance.renderers.gdpw.discriminator import Discriminator, DiscriminatorConfig
-from countenance.renderers.gdpw.network import GDPW, Guidance, NormalizedConv, Rendered
-from countenance.training.recipe import Batch, LoopConfig, Losses
+from countenance.renderers.gdpw.network import GDPW, Guidance, NormalizedConv, Rendered, blurred_and_reduced
+from countenance.training.recipe import DEBUG_LOOP, Batch, DatasetNeeds, LoopConfig, Losses
 from countenance.weights.weight_files import save_weights
 
 MODEL = "gdpw"
@@ -93,7 +92,8 @@ class GDPWRecipe:
         network: sizes.
         loop: steps, batch, optimiser ...
         backbone: of the perceptual losses: "vgg19" (paper) or "efficientnet-lite0".
-        scales: levels of the pyramid on which the result is compared; 0 is the full size.
+        scales: levels of the pyramid on which the result is compared; 0 is the full size, and each further one is
+            reduced from it by :func:`countenance.renderers.gdpw.network.blurred_and_reduced`.
         warp_weight: of the perceptual loss of the warped picture at full size, which teaches the flow while the mask
             lets the painted picture hide it. The paper has no such loss; the authors' settings have one on all levels.
         final_weight: of the perceptual loss L_P.
@@ -130,18 +130,14 @@ class GDPWRecipe:
         digest = sha256(repr((asdict(self.network), critic, self.spectral_norm)).encode()).hexdigest()[:8]
         return f"{MODEL}-{digest}"
 
+    @property
+    def needs(self) -> DatasetNeeds:
+        """Pairs of frames as the network is wide, with the default tracker's landmarks."""
+        return DatasetNeeds(ARKIT.name, side=self.network.size, frames=2, landmarks=True)
+
     def build(self, dataset: Dataset) -> GDPW:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
-        if dataset.space != ARKIT.name:
-            raise BadValue(
-                f"the dataset's motion is {dataset.space}, and this recipe trains on {ARKIT.name}; "
-                "prepare the clips with the tracker mediapipe"
-            )
-        if dataset.size != self.network.size:
-            raise BadValue(
-                f"the dataset's pictures are {dataset.size} px wide and the network's {self.network.size}; "
-                "prepare it with that size"
-            )
+        self.needs.check(dataset)
         network = GDPW(self.network)
         for module in network.modules():  # nothing moves at first but what the mesh moves
             if isinstance(module, nn.Conv2d) and module.out_channels == 2:
@@ -171,7 +167,10 @@ class GDPWRecipe:
     def perceptual(self) -> tuple[PerceptualLoss, PerceptualLoss]:
         """Losses of whole pictures and of parts; on first use, as it reads weights."""
         backbone = load_backbone(self.backbone)
-        return PerceptualLoss(backbone, self.scales), PerceptualLoss(backbone, (0,))
+        return (
+            PerceptualLoss(backbone, self.scales, reduction=blurred_and_reduced),
+            PerceptualLoss(backbone, (0,)),
+        )
 
     def losses(self, network: nn.Module, batch: Batch, step: int, critic: nn.Module | None = None) -> Losses:
         """Sec. 3.4: L_P + L_GAN + L_FM, and what this recipe adds."""
@@ -293,9 +292,7 @@ def lite() -> GDPWRecipe:
 
 def debug() -> GDPWRecipe:
     """Seconds, for tests: 32-pixel pictures."""
-    loop = LoopConfig(
-        steps=4, batch_size=4, learning_rate=1e-3, log_every=1, save_every=2, sheet_every=2, workers=0
-    )
+    loop = DEBUG_LOOP
     return GDPWRecipe(
         network=sizes.debug(),
         loop=loop,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -32,7 +32,7 @@ from countenance.renderers.openvino_engine import OpenVINONetwork, openvino_want
 from countenance.renderers.spec import RendererSpec, spec_of_file
 from countenance.timing import stage
 from countenance.weights.assets import assets_folder
-from countenance.weights.weight_files import config_from, fill, read_weights
+from countenance.weights.weight_files import built, config_from, read_weights
 
 MODEL = "gdpw"
 _SHIPPED = Path(__file__).with_name("gdpw-lite.safetensors")
@@ -59,12 +59,6 @@ class Corrected(NamedTuple):
     mask: Floats
 
 
-@dataclass(frozen=True, eq=False)
-class _Source:
-    avatar: GeometricAvatar
-    encoded: Encoded
-
-
 class GDPWRenderer:
     """See :class:`countenance.renderers.renderer.Renderer`.
 
@@ -80,7 +74,7 @@ class GDPWRenderer:
         self._spec, self._device = spec, torch.device(device)
         codes = network.codes
         self._codes = None if codes is None else codes.detach().float().cpu().numpy()
-        self._prepared: _Source | None = None
+        self._encoded: WeakKeyDictionary[GeometricAvatar, Encoded] = WeakKeyDictionary()
         self._fast: OpenVINONetwork | None = None
 
     @property
@@ -125,9 +119,9 @@ class GDPWRenderer:
             )
 
     def _frame(self, avatar: GeometricAvatar, drawn: HeadGuidance, guidance: Guidance, count: int) -> Image:
-        config, source = self.config, self._source(avatar)
+        config, encoded = self.config, self._encoded_of(avatar)
         with stage("network"), torch.inference_mode():
-            decoded = self._decode(source.encoded, guidance, count)
+            decoded = self._decode(encoded, guidance, count)
         with stage("compositing"):
             if not config.start_picture:
                 return composed(avatar.square, corrected(decoded), blend=config.blend)
@@ -145,14 +139,13 @@ class GDPWRenderer:
         flow, correction, painted, mask = self._fast(*given)
         return Decoded([flow], correction, painted, mask)
 
-    def _source(self, avatar: GeometricAvatar) -> _Source:
-        """Prepared once per avatar; the last one is kept."""
-        if self._prepared is None or self._prepared.avatar is not avatar:
+    def _encoded_of(self, avatar: GeometricAvatar) -> Encoded:
+        """Computed once per avatar, kept as long as it."""
+        if avatar not in self._encoded:
             with torch.inference_mode():
                 codes = self._drawn_codes(source_view(avatar, self.config.size // self.config.patch))
-                encoded = self.network.encode(self._picture(avatar.square), codes)
-            self._prepared = _Source(avatar, encoded)
-        return self._prepared
+                self._encoded[avatar] = self.network.encode(self._picture(avatar.square), codes)
+        return self._encoded[avatar]
 
     def _drawn_codes(self, view: Raster) -> Tensor | None:
         return None if self._codes is None else self._tensor(interpolate(view, self._codes))
@@ -261,8 +254,7 @@ def from_file(
     """
     file = read_weights(path, MODEL)
     config = config_from(file, GDPWConfig, path)
-    network = GDPW(config)
-    fill(network, file.tensors, path)
+    network = built(lambda: GDPW(config), file.tensors, path)
     lite, published = SPECS
     spec = spec or spec_of_file(file, lite if config.mesh == "head" else published, path)
     if config.mesh == "head":

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
+
+import numpy as np
 
 from countenance.arrays import Floats, Image
 from countenance.errors import WeightsDamaged
@@ -17,6 +20,8 @@ from countenance.renderers.geometric.deformation import Deformation
 from countenance.renderers.geometric.eyes import EyeBall, find_eyeballs
 from countenance.renderers.geometric.head_mesh import HeadMesh, build_head_mesh
 from countenance.renderers.geometric.mouth import MouthInside, prepare_mouth
+
+_FARTHEST: Final = 10  # of the crop's sides: where a landmark may lie
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +77,8 @@ class GeometricAvatar:
         if (
             landmarks is None
             or landmarks.shape != (VERTEX_COUNT, 3)
+            or landmarks.dtype != np.float32
+            or not (np.abs(landmarks) <= _FARTHEST * stored.crop.side).all()
             or stored.motion.space.name != ARKIT.name
         ):
             raise WeightsDamaged(path, "its arrays have the wrong shapes", "enroll the portrait again")

@@ -159,6 +159,6 @@ def _grid(side: int) -> _Grid:
     return _Grid(side)
 
 
-def load(name: str = SPEC.name) -> GeometricRenderer:
-    """For the catalogue."""
+def load(name: str = SPEC.name, device: str = "cpu") -> GeometricRenderer:
+    """For the catalogue; it computes on the CPU, whatever the device."""
     return GeometricRenderer()

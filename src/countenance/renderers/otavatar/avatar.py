@@ -65,8 +65,9 @@ class OTAvatarAvatar:
         """
         stored = load_avatar(path, _KIND)
         tuned = {name: part for name, part in stored.more.items() if name.startswith(_TUNED)}
+        parts = stored.more.values()
         if set(stored.more) != {*_PARTS, *tuned} or not all(
-            np.isfinite(part).all() for part in stored.more.values()
+            part.dtype.kind in "fu" and np.isfinite(part).all() for part in parts
         ):
             raise WeightsDamaged(path, "its code is incomplete", "enroll the portrait again")
         code, correction, network = (stored.more[name] for name in _PARTS)

@@ -75,7 +75,7 @@ def swinging_cameras(motion: Motion, yaw_rad: Doubles) -> Floats:
     """Cameras that go sideways round a head, which stays as large and where it is in its crop.
 
     Args:
-        motion: one frame, the pose that they start from; see :func:`countenance.production.turned_to_front`.
+        motion: one frame, the pose that they start from; see :func:`countenance.editing.turned_to_front`.
         yaw_rad: (T,), added to the pose's: above 0 the nose points to image right.
 
     Returns:

@@ -6,12 +6,13 @@ Where paper and released code differ, the defaults are those of the released cod
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from countenance.errors import BadValue
 from countenance.generators.eg3d.config import EG3DConfig
 from countenance.motion.spaces import get_space
-from countenance.weights.weight_files import NEWER
+from countenance.ranges import CODES, LAYERS
+from countenance.stored.fields import NEWER
 
 FeedingSpace = Literal["bfm", "arkit"]
 
@@ -38,12 +39,12 @@ class ControllerConfig:
 
     coefficients: int = 70
     width: int = 256
-    smoothing_layers: int = 3
-    mlp_layers: int = 5
+    smoothing_layers: Annotated[int, LAYERS] = 3
+    mlp_layers: Annotated[int, LAYERS] = 5
     one_layer: bool = True
     shortcut: bool = True
     bases: int = 20
-    codes: int = 14
+    codes: Annotated[int, CODES] = 14
     code_width: int = 512
     scaling: bool = False
     orthogonal: bool = field(default=True, metadata=NEWER)

@@ -37,7 +37,7 @@ from countenance.renderers.otavatar.recipe import OTAvatarRecipe
 from countenance.renderers.otavatar.recipe import debug as debug_algorithm
 from countenance.renderers.otavatar.recipe import lite as lite_algorithm
 from countenance.renderers.otavatar.samples import Shot, ShotSampler, as_batch, moments_of
-from countenance.training.recipe import Batch, LoopConfig, Losses
+from countenance.training.recipe import Batch, DatasetNeeds, LoopConfig, Losses
 
 _CODES_SHARE = 10.0  # of the learning rate, for codes that begin at the mean
 _MOTION_DEVIATION = 0.3  # of a motion code's numbers, at the start
@@ -125,6 +125,11 @@ class JointRecipe:
     def starting_from(self, path: Path) -> JointRecipe:
         """See :meth:`OTAvatarRecipe.starting_from`."""
         return replace(self, algorithm=self.algorithm.starting_from(path))
+
+    @property
+    def needs(self) -> DatasetNeeds:
+        """Those of the algorithm that it is a start for."""
+        return self.algorithm.needs
 
     def build(self, dataset: Dataset) -> JointAnimator:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from countenance.generators.eg3d.config import EG3DConfig
 from countenance.generators.eg3d.density_losses import Density
 from countenance.generators.eg3d.generator import EG3D, Rendered
 from countenance.generators.eg3d.planes import TriPlanes
 from countenance.generators.eg3d.rays import camera_rays
 from countenance.generators.eg3d.rendering import RAYS_AT_A_TIME, Randomness, RenderedRays, render_rays
 from countenance.generators.eg3d.superresolution import COLOURS
-from countenance.renderers.otavatar.config import AnimatorConfig, ControllerConfig
+from countenance.renderers.otavatar.config import AnimatorConfig
 from countenance.renderers.otavatar.controller import MotionController, combined
-from countenance.weights.weight_files import WeightFile, config_from
 
 MODEL = "otavatar"
 _RAYS_KEPT = 8192  # with gradients; about 1 GB at 24 samples of 16 channels
@@ -164,17 +160,3 @@ class Animator(nn.Module):
     ) -> RenderedRays:
         options = self.config.generator
         return render_rays(planes, self.generator.decoder, origins, directions, options, randomness)
-
-
-def animator_config(file: WeightFile, path: Path) -> AnimatorConfig:
-    """The configuration in a file of an animator's weights.
-
-    Raises:
-        WeightsDamaged: it has other fields.
-    """
-    parts: dict[str, type[Any]] = {"generator": EG3DConfig, "controller": ControllerConfig}
-    nested = {
-        name: config_from(replace(file, config=file.config.get(name, {})), kind, path)
-        for name, kind in parts.items()
-    }
-    return config_from(replace(file, config={**file.config, **nested}), AnimatorConfig, path)

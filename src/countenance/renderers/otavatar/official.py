@@ -17,11 +17,13 @@ from torch import Tensor
 
 from countenance.errors import WeightsDamaged
 from countenance.generators.eg3d.config import PLANES, EG3DConfig, Enlarging
+from countenance.generators.eg3d.generator import EG3D
 from countenance.renderers.otavatar.config import AnimatorConfig, ControllerConfig, RenderingConfig
 from countenance.renderers.otavatar.controller import MotionController
 from countenance.renderers.otavatar.network import Animator
+from countenance.weights.published import read_off_shapes, state_of
 from countenance.weights.torch_files import load_torch_file
-from countenance.weights.weight_files import fill
+from countenance.weights.weight_files import built
 
 _FIX = "give the checkpoint of OTAvatar's authors"
 _CODES = 14  # that the controller gives, whatever the generator takes
@@ -55,7 +57,8 @@ def load_official(path: Path, *, averaged: bool = True, shortcut: bool = True) -
     content = load_torch_file(path)
     suffix = "_ema" if averaged else ""
     controller, generator = (_state(content, f"net_{kind}{suffix}", path) for kind in ("Warp", "G"))
-    return OfficialCheckpoint(from_official_names(controller, path, shortcut=shortcut), generator)
+    with read_off_shapes(path, _FIX):
+        return OfficialCheckpoint(from_official_names(controller, path, shortcut=shortcut), generator)
 
 
 def load_animator(path: Path, *, averaged: bool = True) -> Animator:
@@ -66,10 +69,13 @@ def load_animator(path: Path, *, averaged: bool = True) -> Animator:
         WeightsDamaged: as :func:`load_official`; or names and shapes of the generator are others.
     """
     checkpoint = load_official(path, averaged=averaged)
-    config = AnimatorConfig(generator_config(checkpoint.generator, path), checkpoint.controller.config)
+    with read_off_shapes(path, _FIX):
+        config = AnimatorConfig(generator_config(checkpoint.generator, path), checkpoint.controller.config)
+    tensors = {name: tensor.float() for name, tensor in checkpoint.generator.items()}
+    generator = built(lambda: EG3D(config.generator), tensors, path)
     animator = Animator(config)
     animator.controller.load_state_dict(checkpoint.controller.state_dict())
-    fill(animator.generator, {name: tensor.float() for name, tensor in checkpoint.generator.items()}, path)
+    animator.generator.load_state_dict(generator.state_dict())
     return animator.eval()
 
 
@@ -127,9 +133,7 @@ def from_official_names(
     for name in names:
         if name not in state:
             raise WeightsDamaged(path, f"'{name}' is missing", _FIX)
-    controller = MotionController(config)
-    fill(controller, renamed, path)
-    return controller.eval()
+    return built(lambda: MotionController(config), renamed, path).eval()
 
 
 def to_official_names(controller: MotionController) -> dict[str, Tensor]:
@@ -198,9 +202,4 @@ def _state(content: Any, kind: str, path: Path) -> dict[str, Tensor]:
     if not isinstance(content, dict) or not isinstance(content.get(kind), Mapping):
         raise WeightsDamaged(path, f"it has no '{kind}'", _FIX)
     state = {str(name).removeprefix("module."): tensor for name, tensor in content[kind].items()}
-    for name, tensor in state.items():
-        if not isinstance(tensor, Tensor):
-            raise WeightsDamaged(path, f"'{name}' of '{kind}' is no tensor", _FIX)
-        if not torch.isfinite(tensor).all():
-            raise WeightsDamaged(path, f"'{name}' of '{kind}' holds NaN or infinity", _FIX)
-    return state
+    return state_of(state, path, _FIX)

@@ -19,7 +19,7 @@ from torch import nn
 
 from countenance.arrays import Image
 from countenance.data.dataset import Dataset
-from countenance.errors import BadValue, MotionSpaceMismatch, WeightsDamaged
+from countenance.errors import BadValue, WeightsDamaged
 from countenance.generators.eg3d.config import EG3DConfig
 from countenance.generators.eg3d.official import MODEL as GENERATOR
 from countenance.generators.eg3d.recipe import lite as lite_generator
@@ -36,10 +36,10 @@ from countenance.renderers.otavatar.config import (
 )
 from countenance.renderers.otavatar.decoupling import average_over_processes, decouple, density_look, follow
 from countenance.renderers.otavatar.inversion import Matching
-from countenance.renderers.otavatar.network import MODEL, Animator, animator_config
+from countenance.renderers.otavatar.network import MODEL, Animator
 from countenance.renderers.otavatar.objective import AnimationLoss, load_objective
 from countenance.renderers.otavatar.samples import Shot, ShotSampler, as_batch, moments_of
-from countenance.training.recipe import Batch, LoopConfig, Losses
+from countenance.training.recipe import DEBUG_LOOP, Batch, DatasetNeeds, LoopConfig, Losses
 from countenance.weights.weight_files import config_from, fill, read_weights, save_weights
 
 _SHOWN = 4  # people on a sheet
@@ -93,7 +93,7 @@ class OTAvatarRecipe:
         """
         file = read_weights(path)
         if file.model == MODEL:
-            return replace(self, network=animator_config(file, path), start=path)
+            return replace(self, network=config_from(file, AnimatorConfig, path), start=path)
         if file.model != GENERATOR:
             raise WeightsDamaged(path, f"it holds weights of '{file.model}'", "give a generator's (EG3D's)")
         generator = config_from(file, EG3DConfig, path)
@@ -107,14 +107,18 @@ class OTAvatarRecipe:
         """The controller has learnt something before."""
         return self.start is not None and read_weights(self.start).model == MODEL
 
+    @property
+    def needs(self) -> DatasetNeeds:
+        """Frames with landmarks."""
+        return DatasetNeeds(self.network.motion_space, landmarks=True)
+
     def build(self, dataset: Dataset) -> Animator:
         """The untrained animator on a trained generator; see :class:`countenance.training.recipe.Recipe`.
 
         Raises:
             BadValue: there is no generator to start with.
         """
-        if dataset.space != self.network.motion_space:
-            raise MotionSpaceMismatch(dataset.space, self.network.motion_space, "this recipe")
+        self.needs.check(dataset)
         self.network.expect_fit()
         if self.start is None and not self.from_nothing:
             raise BadValue("otavatar needs a trained generator; give one: --init generator.safetensors")
@@ -276,16 +280,7 @@ def debug() -> OTAvatarRecipe:
         ema_decay=0.5,
         losses=losses,
     )
-    loop = LoopConfig(
-        steps=3,
-        batch_size=4,
-        learning_rate=3e-3,
-        ema_decay=0.0,
-        log_every=1,
-        save_every=2,
-        sheet_every=2,
-        workers=0,
-    )
+    loop = replace(DEBUG_LOOP, steps=3, learning_rate=3e-3, ema_decay=0.0)
     return OTAvatarRecipe(sizes.debug(), training, loop, "efficientnet-lite0", from_nothing=True)
 
 

@@ -35,14 +35,14 @@ from countenance.renderers.otavatar.config import (
 from countenance.renderers.otavatar.drawing import Drawing
 from countenance.renderers.otavatar.inversion import INTRINSICS, Code, Progress, invert
 from countenance.renderers.otavatar.locality import expressions_beside
-from countenance.renderers.otavatar.network import MODEL, Animator, animator_config
+from countenance.renderers.otavatar.network import MODEL, Animator
 from countenance.renderers.otavatar.objective import AnimationLoss, Moments, ibug_landmarks, load_objective
 from countenance.renderers.otavatar.tuning import Tuned, tune
 from countenance.renderers.otavatar.view import View
 from countenance.renderers.spec import RendererSpec, spec_of_file
 from countenance.timing import stage
 from countenance.weights.assets import assets_folder
-from countenance.weights.weight_files import fill, read_weights
+from countenance.weights.weight_files import built, config_from, read_weights
 
 _WHERE = (
     "get the checkpoint of OTAvatar's authors from github.com/theEricMa/OTAvatar and run: "
@@ -52,6 +52,7 @@ _SHIPPED = Path(__file__).with_name("otavatar-lite.safetensors")
 _LEAST_SHARE = 3 / 8  # of the drawn picture's side, that the square round the face should have in the photo
 _FRONTAL_DEG = 30.0  # yaw up to which both cheeks are seen, and about what the training people show
 _OURS = "an OTAvatar of your own training: a head in 3D from one photo, seen from any side"
+_MOST_GENERATORS = 6  # of people whose own one is kept, so that a group is drawn in turn
 
 
 class OTAvatarRenderer:
@@ -87,7 +88,7 @@ class OTAvatarRenderer:
         )
         self._backbone = "efficientnet-lite0" if small else None
         self._drawing = Drawing(animator, compiled=openvino_wanted(self._device))
-        self._own: tuple[Mapping[str, Floats], Drawing] | None = None
+        self._own: dict[int, tuple[Mapping[str, Floats], Drawing]] = {}
         self.progress: Progress = lambda step, steps, loss: None
 
     @property
@@ -278,17 +279,20 @@ class OTAvatarRenderer:
             yield view
 
     def _drawing_of(self, person: OTAvatarAvatar) -> Drawing:
-        """With the person's own generator, which the last person's is kept of."""
+        """With the person's own generator; those of the last few people are kept."""
         if not person.tuned:
             return self._drawing
-        if self._own is None or self._own[0] is not person.tuned:
+        key = id(person.tuned)
+        if key not in self._own:
             animator = copy.deepcopy(self.network)
             with torch.no_grad():
                 weights = dict(animator.generator.named_parameters())
                 for name, weight in person.tuned.items():
                     weights[name].copy_(torch.from_numpy(weight))
-            self._own = person.tuned, Drawing(animator, compiled=openvino_wanted(self._device))
-        return self._own[1]
+            if len(self._own) == _MOST_GENERATORS:
+                self._own.pop(next(iter(self._own)))
+            self._own[key] = person.tuned, Drawing(animator, compiled=openvino_wanted(self._device))
+        return self._own[key][1]
 
     def corrected_cameras(self, avatar: OTAvatarAvatar, cameras: Floats) -> Tensor:
         """Cameras (N, 25) as pictures are drawn with them: with what the inversion found, if it corrects them."""
@@ -341,13 +345,12 @@ def from_file(path: Path, spec: RendererSpec | None = None, device: str = "cpu")
         WeightsDamaged: damaged, of another model, or of networks that do not fit each other.
     """
     file = read_weights(path, MODEL)
-    config = animator_config(file, path)
+    config = config_from(file, AnimatorConfig, path)
     try:
         config.expect_fit()
     except BadValue as error:
         raise WeightsDamaged(path, str(error), "convert the authors' whole checkpoint") from error
-    animator = Animator(config)
-    fill(animator, file.tensors, path)
+    animator = built(lambda: Animator(config), file.tensors, path)
     if spec is None:
         lite, published = SPECS
         spec = spec_of_file(file, published, path)

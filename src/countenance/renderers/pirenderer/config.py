@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from countenance.errors import BadValue
+from countenance.ranges import KERNEL, LAYERS, PATCH, TRAINING_SIDE_PX, WINDOW
 
 
 @dataclass(frozen=True)
@@ -42,21 +44,21 @@ class PIRendererConfig:
 
     motion_space: str = "bfm"
     motion_channels: int = 73
-    window: int = 27
-    size: int = 256
+    window: Annotated[int, WINDOW] = 27
+    size: Annotated[int, TRAINING_SIDE_PX] = 256
     descriptor_channels: int = 256
-    mapping_layers: int = 3
-    warp_levels: int = 5
-    warp_ups: int = 3
+    mapping_layers: Annotated[int, LAYERS] = 3
+    warp_levels: Annotated[int, LAYERS] = 5
+    warp_ups: Annotated[int, LAYERS] = 3
     warp_width: int = 32
-    edit_levels: int = 3
-    edit_blocks: int = 2
+    edit_levels: Annotated[int, LAYERS] = 3
+    edit_blocks: Annotated[int, LAYERS] = 2
     edit_width: int = 64
     max_width: int = 256
     adain_width: int = 128
-    outer_kernel: int = 7
-    warp_shrink: int = 1
-    edit_patch: int = 1
+    outer_kernel: Annotated[int, KERNEL] = 7
+    warp_shrink: Annotated[int, PATCH] = 1
+    edit_patch: Annotated[int, PATCH] = 1
     source_motion: bool = False
     blend: bool = False
     coordinates: bool = False

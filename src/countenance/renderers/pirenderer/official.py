@@ -17,8 +17,9 @@ from torch import Tensor
 from countenance.errors import WeightsDamaged
 from countenance.renderers.pirenderer.config import PIRendererConfig
 from countenance.renderers.pirenderer.network import PIRenderer
+from countenance.weights.published import read_off_shapes, state_of
 from countenance.weights.torch_files import load_torch_file
-from countenance.weights.weight_files import fill
+from countenance.weights.weight_files import built
 
 _UNUSED = re.compile(r"editing_net\.decoder\.res\d+\.res\d+\.(conv1|norm1)\.")
 _FIX = "give the checkpoint of PIRenderer's generator"
@@ -57,7 +58,8 @@ def load_official(path: Path, which: Literal["net_G_ema", "net_G"] = "net_G_ema"
     if not isinstance(content, dict) or not isinstance(content.get(which), dict):
         raise WeightsDamaged(path, f"it has no '{which}'", _FIX)
     state = {str(name).removeprefix("module."): tensor for name, tensor in content[which].items()}
-    return from_official_names(state, path)
+    with read_off_shapes(path, _FIX):
+        return from_official_names(state, path)
 
 
 def from_official_names(state: Mapping[str, Tensor], path: Path) -> PIRenderer:
@@ -68,21 +70,16 @@ def from_official_names(state: Mapping[str, Tensor], path: Path) -> PIRenderer:
     Raises:
         WeightsDamaged: other names or shapes than those of the network, or NaN.
     """
-    for name, tensor in state.items():
-        if not isinstance(tensor, Tensor):
-            raise WeightsDamaged(path, f"'{name}' is no tensor", _FIX)
-        if not torch.isfinite(tensor).all():
-            raise WeightsDamaged(path, f"'{name}' holds NaN or infinity", _FIX)
+    state = state_of(state, path, _FIX)
     config = config_of(state, path)
-    network = PIRenderer(config)
-    renamed = {"motion_mean": network.motion_mean, "motion_std": network.motion_std}
+    channels = config.motion_channels
+    renamed = {"motion_mean": torch.zeros(channels), "motion_std": torch.ones(channels)}
     for name, tensor in state.items():
         if _UNUSED.match(name):
             _check_unused(name, tensor, state, path)
         else:
             renamed[renamed_official(name, config)] = tensor.float()
-    fill(network, renamed, path)
-    return network
+    return built(lambda: PIRenderer(config), renamed, path)
 
 
 def renamed_official(name: str, config: PIRendererConfig) -> str:

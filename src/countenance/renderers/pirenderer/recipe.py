@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from countenance.arrays import Floats, Image
 from countenance.data.dataset import Dataset
 from countenance.data.pairs import Augmentation, Pair, PairSampler, as_batch
-from countenance.errors import MotionSpaceMismatch
 from countenance.face.mediapipe_model import mediapipe_model
 from countenance.face.mediapipe_topology import REGIONS
 from countenance.losses.backbones import load_backbone
@@ -28,7 +27,7 @@ from countenance.renderers.pirenderer import config as sizes
 from countenance.renderers.pirenderer.config import PIRendererConfig
 from countenance.renderers.pirenderer.network import PIRenderer, Rendered
 from countenance.trackers.arkit_pose import crop_points
-from countenance.training.recipe import Batch, LoopConfig, Losses
+from countenance.training.recipe import DEBUG_LOOP, Batch, DatasetNeeds, LoopConfig, Losses
 from countenance.weights.weight_files import save_weights
 
 MODEL = "pirenderer"
@@ -81,10 +80,14 @@ class PIRendererRecipe:
         digest = sha256(repr(asdict(self.network)).encode()).hexdigest()[:8]
         return f"{MODEL}-{digest}"
 
+    @property
+    def needs(self) -> DatasetNeeds:
+        """Pairs of frames."""
+        return DatasetNeeds(self.network.motion_space, multiple=self.network.multiple, frames=2)
+
     def build(self, dataset: Dataset) -> PIRenderer:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
-        if dataset.space != self.network.motion_space:
-            raise MotionSpaceMismatch(dataset.space, self.network.motion_space, "this recipe")
+        self.needs.check(dataset)
         network = PIRenderer(self.network)
         if not self.network.exact_grid:
             network.apply(initialised_as_published)
@@ -297,15 +300,7 @@ def lite() -> PIRendererRecipe:
 
 def debug() -> PIRendererRecipe:
     """Seconds, for tests: 32-pixel pictures."""
-    loop = LoopConfig(
-        steps=6,
-        batch_size=4,
-        learning_rate=1e-3,
-        log_every=1,
-        save_every=3,
-        sheet_every=2,
-        workers=0,
-    )
+    loop = replace(DEBUG_LOOP, steps=6, save_every=3)
     return PIRendererRecipe(
         network=sizes.debug(),
         loop=loop,

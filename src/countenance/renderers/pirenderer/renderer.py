@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -27,7 +27,7 @@ from countenance.renderers.pirenderer.network import PIRenderer, Rendered
 from countenance.renderers.spec import RendererSpec, spec_of_file
 from countenance.timing import stage
 from countenance.weights.assets import assets_folder
-from countenance.weights.weight_files import config_from, fill, read_weights
+from countenance.weights.weight_files import built, config_from, read_weights
 
 MODEL = "pirenderer"
 _FINEST = 512  # the source is warped at up to this size, so that skin keeps its detail
@@ -217,10 +217,9 @@ def from_file(path: Path, spec: RendererSpec | None = None, device: str = "cpu")
     """
     file = read_weights(path, MODEL)
     config = config_from(file, PIRendererConfig, path)
-    network = PIRenderer(config)
-    fill(network, file.tensors, path)
+    network = built(lambda: PIRenderer(config), file.tensors, path)
     like: Literal["pirenderer-lite", "pirenderer"] = "pirenderer-lite" if config.blend else "pirenderer"
     if spec is None:
         known = next(spec for spec in SPECS if spec.name == like)
-        spec = replace(spec_of_file(file, known, path), motion_space=config.motion_space)
+        spec = spec_of_file(file, known, path, config.motion_space)
     return PIRendererRenderer(network, spec, device)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from countenance.audio.features import WIDTH
 from countenance.errors import BadValue
+from countenance.ranges import LAYERS, SHARE, WINDOW
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,15 @@ class TalkFlowConfig:
     space: str = "bfm"
     expressions: int = 64
     components: int = 0
-    expression_steps: int = 10
-    pose_steps: int = 8
+    expression_steps: Annotated[int, LAYERS] = 10
+    pose_steps: Annotated[int, LAYERS] = 8
     hidden: int = 512
-    past: int = 5
-    ahead: int = 6
+    past: Annotated[int, WINDOW] = 5
+    ahead: Annotated[int, WINDOW] = 6
     sound: int = WIDTH
     heard: int = 0
     encoder: int = 64
-    dropout: float = 0.0
+    dropout: Annotated[float, SHARE] = 0.0
 
     @property
     def expression(self) -> FlowConfig:

@@ -18,7 +18,7 @@ from countenance.speech.flow.config import TalkFlowConfig
 from countenance.speech.flow.network import ConditionalFlow
 from countenance.speech.flow.sampler import FlowSampler
 from countenance.speech.flow.talk import FARTHEST, Moved, TalkFlow
-from countenance.weights.weight_files import config_from, fill, read_weights
+from countenance.weights.weight_files import built, config_from, read_weights
 
 MODEL = "talk-flow"
 _LIPS_SHARE = 0.1
@@ -135,6 +135,5 @@ def from_file(path: Path, spec: SpeechSpec | None = None, device: str = "cpu") -
     """
     file = read_weights(path, MODEL)
     config = config_from(file, TalkFlowConfig, path)
-    network = TalkFlow(config)
-    fill(network, file.tensors, path)
+    network = built(lambda: TalkFlow(config), file.tensors, path)
     return FlowDriver(network, spec or SPECS[0].of_file(path, config.space), device)

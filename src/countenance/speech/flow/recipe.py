@@ -16,14 +16,13 @@ from countenance.arrays import Floats, Image
 from countenance.data.dataset import Dataset
 from countenance.data.speech_clips import spoken_clips
 from countenance.data.speech_samples import SoundAugmentation, SpeechSample, SpeechSampler
-from countenance.errors import MotionSpaceMismatch
 from countenance.motion.spaces import get_space
 from countenance.speech.curves import curve_sheet
 from countenance.speech.expression_loss import ExpressionLoss
 from countenance.speech.flow import config as sizes
 from countenance.speech.flow.config import TalkFlowConfig
 from countenance.speech.flow.talk import Moved, TalkFlow
-from countenance.training.recipe import Batch, LoopConfig, Losses
+from countenance.training.recipe import DEBUG_LOOP, Batch, DatasetNeeds, LoopConfig, Losses
 from countenance.weights.weight_files import save_weights
 
 MODEL = "talk-flow"
@@ -59,11 +58,15 @@ class TalkFlowRecipe:
         digest = sha256(repr(asdict(self.network)).encode()).hexdigest()[:8]
         return f"{MODEL}-{digest}"
 
+    @property
+    def needs(self) -> DatasetNeeds:
+        """Stretches in which somebody speaks."""
+        return DatasetNeeds(self.network.space, frames=self.frames, speech=True)
+
     def build(self, dataset: Dataset) -> TalkFlow:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
         config = self.network
-        if dataset.space != config.space:
-            raise MotionSpaceMismatch(dataset.space, config.space, "this recipe")
+        self.needs.check(dataset)
         network = TalkFlow(config)
         clips = [clip.motion for clip in spoken_clips(dataset)]
         motion = np.concatenate(clips)[:, : config.expressions]
@@ -171,9 +174,7 @@ def lite() -> TalkFlowRecipe:
 
 def debug() -> TalkFlowRecipe:
     """Seconds, for tests."""
-    loop = LoopConfig(
-        steps=4, batch_size=4, learning_rate=1e-3, log_every=1, save_every=2, sheet_every=2, workers=0
-    )
+    loop = DEBUG_LOOP
     return TalkFlowRecipe(network=sizes.debug(), loop=loop, frames=12, sound=SoundAugmentation())
 
 

@@ -64,10 +64,10 @@ class _Step:
             self._bias = self._bias + weights[:, sound_end:] @ initial
         self._hidden = _array(lstm.weight_hh_l0)
         self._affine, self._shift = _array(step.coupling.affine.weight), _array(step.coupling.affine.bias)
-        linear = step.linear.weight().detach().double().inverse()
-        undone = (-step.norm.log_scale.detach().double()).exp()
+        linear = step.linear.weight().detach().cpu().double().inverse()  # Metal has no doubles
+        undone = (-step.norm.log_scale.detach().cpu().double()).exp()
         self._back = _array(undone[:, None] * linear)
-        self._back_shift = _array(-undone * step.norm.bias.detach().double())
+        self._back_shift = _array(-undone * step.norm.bias.detach().cpu().double())
         width = self._hidden.shape[1]
         self._h, self._c = np.zeros(width, np.float32), np.zeros(width, np.float32)
 

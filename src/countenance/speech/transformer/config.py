@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from countenance.audio.features import WIDTH
 from countenance.errors import BadValue
+from countenance.ranges import HEADS, LAYERS, PATCH, PERIOD, SHARE
 
 Hearing = Literal["log-mel", "wav2vec2"]
 
@@ -38,15 +39,15 @@ class TransformerConfig:
     outputs: int = 64
     style: int = 64
     width: int = 1024
-    heads: int = 4
-    layers: int = 1
+    heads: Annotated[int, HEADS] = 4
+    layers: Annotated[int, LAYERS] = 1
     feed_forward: int = 2048
-    encoder_layers: int = 24
-    encoder_heads: int = 16
+    encoder_layers: Annotated[int, LAYERS] = 24
+    encoder_heads: Annotated[int, HEADS] = 16
     audio_width: int = 1024
-    period: int = 25
-    per_frame: int = 1
-    dropout: float = 0.1
+    period: Annotated[int, PERIOD] = 25
+    per_frame: Annotated[int, PATCH] = 1
+    dropout: Annotated[float, SHARE] = 0.1
 
     def __post_init__(self) -> None:
         if self.width % self.heads or self.audio_width % self.encoder_heads:

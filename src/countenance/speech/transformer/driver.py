@@ -16,11 +16,11 @@ from countenance.errors import BadValue
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import get_space
 from countenance.speech.driver import SpeechSpec, stretches
-from countenance.speech.threads import one_thread
 from countenance.speech.transformer import SPECS
 from countenance.speech.transformer.config import TransformerConfig
 from countenance.speech.transformer.network import ContextualTransformer, DecoderState
-from countenance.weights.weight_files import config_from, fill, read_weights
+from countenance.threads import one_thread
+from countenance.weights.weight_files import built, config_from, read_weights
 
 MODEL = "talk-transformer"
 _KEPT = 100  # frames of the past: k of the paper
@@ -70,7 +70,8 @@ class TransformerDriver:
             if style is None:
                 given = torch.zeros(1, network.config.style, device=self._device)
             else:
-                given = (torch.tensor(style).to(self._device)[None] - network.mean) / network.scale
+                own = torch.tensor(style, dtype=torch.float32, device=self._device)
+                given = (own[None] - network.mean) / network.scale
             embedded, state, frame = network.style_embedding(given), DecoderState(), 0
             for sound in self._heard(features):
                 for t in range(sound.shape[1]):
@@ -103,7 +104,6 @@ def from_file(path: Path, spec: SpeechSpec | None = None, device: str = "cpu") -
     """
     file = read_weights(path, MODEL)
     config = config_from(file, TransformerConfig, path)
-    network = ContextualTransformer(config)
-    fill(network, file.tensors, path)
+    network = built(lambda: ContextualTransformer(config), file.tensors, path)
     own = SPECS[0].of_file(path, config.space, needs_samples=config.hearing == "wav2vec2")
     return TransformerDriver(network, spec or own, device)

@@ -17,6 +17,7 @@ from countenance.errors import WeightsDamaged
 from countenance.speech.transformer.attention import periodic_positions
 from countenance.speech.transformer.config import TransformerConfig
 from countenance.speech.transformer.wav2vec import renamed_encoder
+from countenance.weights.published import state_of
 
 SPACE = "vertices"
 """Stands where a motion space's name would: there is none of this name."""
@@ -116,16 +117,13 @@ def _count(state: Mapping[str, Tensor], prefix: str) -> int:
 
 
 def _check(state: Mapping[str, Tensor], names: Mapping[str, str], path: Path) -> None:
+    state_of(state, path, _FIX)
     wanted = {*names, _POSITIONS, *_SIZES}
     if missing := sorted(wanted - set(state)):
         raise WeightsDamaged(path, f"'{missing[0]}' is missing", _FIX)
     for name, tensor in state.items():
         if name not in wanted and not name.startswith(_ENCODER):
             raise WeightsDamaged(path, f"'{name}' is not part of FaceFormer", _FIX)
-        if not isinstance(tensor, Tensor):
-            raise WeightsDamaged(path, f"'{name}' is no tensor", _FIX)
-        if not torch.isfinite(tensor).all():
-            raise WeightsDamaged(path, f"'{name}' holds NaN or infinity", _FIX)
         if name in _SIZES and tensor.dim() != 2:
             raise WeightsDamaged(
                 path, f"'{name}' has shape {tuple(tensor.shape)}, expected two numbers", _FIX

@@ -16,7 +16,6 @@ from countenance.arrays import Image
 from countenance.data.dataset import Dataset
 from countenance.data.speech_clips import spoken_clips
 from countenance.data.speech_samples import SoundAugmentation, SpeechSample, SpeechSampler
-from countenance.errors import MotionSpaceMismatch
 from countenance.motion.spaces import get_space
 from countenance.speech.curves import curve_sheet
 from countenance.speech.expression_loss import ExpressionLoss
@@ -25,7 +24,7 @@ from countenance.speech.transformer import config as sizes
 from countenance.speech.transformer.config import TransformerConfig
 from countenance.speech.transformer.network import ContextualTransformer
 from countenance.speech.transformer.wav2vec import pretrained_encoder
-from countenance.training.recipe import Batch, LoopConfig, Losses
+from countenance.training.recipe import DEBUG_LOOP, Batch, DatasetNeeds, LoopConfig, Losses
 from countenance.weights.weight_files import fill, save_weights
 
 MODEL = "talk-transformer"
@@ -62,10 +61,14 @@ class TransformerRecipe:
         digest = sha256(repr(asdict(self.network)).encode()).hexdigest()[:8]
         return f"{MODEL}-{digest}"
 
+    @property
+    def needs(self) -> DatasetNeeds:
+        """Stretches in which somebody speaks."""
+        return DatasetNeeds(self.network.space, frames=self.frames, speech=True)
+
     def build(self, dataset: Dataset) -> ContextualTransformer:
         """The untrained network; see :class:`countenance.training.recipe.Recipe`."""
-        if dataset.space != self.network.space:
-            raise MotionSpaceMismatch(dataset.space, self.network.space, "this recipe")
+        self.needs.check(dataset)
         network = ContextualTransformer(self.network)
         motion = np.concatenate([clip.motion for clip in spoken_clips(dataset)])[:, : self.network.outputs]
         network.mean.copy_(torch.from_numpy(motion.mean(0)))
@@ -166,9 +169,7 @@ def lite() -> TransformerRecipe:
 
 def debug() -> TransformerRecipe:
     """Seconds, for tests."""
-    loop = LoopConfig(
-        steps=4, batch_size=4, learning_rate=1e-3, log_every=1, save_every=2, sheet_every=2, workers=0
-    )
+    loop = DEBUG_LOOP
     return TransformerRecipe(
         network=sizes.debug(),
         loop=loop,

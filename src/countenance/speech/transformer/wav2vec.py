@@ -15,8 +15,10 @@ from countenance.audio.features import FPS
 from countenance.audio.samples import RATE
 from countenance.errors import DependencyMissing, WeightsDamaged, WeightsMissing
 from countenance.speech.transformer.config import TransformerConfig
+from countenance.stored.content import Malformed, reason_of
+from countenance.stored.safetensors_file import read_safetensors
 from countenance.weights.assets import assets_folder
-from countenance.weights.torch_files import load_torch_file
+from countenance.weights.published import published_tensors
 
 FOLDER = "wav2vec2-large-960h"
 SOURCE = "huggingface.co/facebook/wav2vec2-large-960h (Apache-2.0)"
@@ -105,7 +107,7 @@ def pretrained_encoder(folder: Path | None = None) -> dict[str, Tensor]:
     if (folder / _SAFE).is_file():
         state = _safetensors(folder / _SAFE)
     elif (folder / _PICKLED).is_file():
-        state = load_torch_file(folder / _PICKLED)
+        state = published_tensors(folder / _PICKLED, f"get it again from {SOURCE}")
     else:
         fix = f"get {_SAFE} (or {_PICKLED}) from {SOURCE} and save it in {folder}"
         raise WeightsMissing(FOLDER, fix)
@@ -127,10 +129,7 @@ def renamed_encoder(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsDamaged(path, str(error)) from error
+        return {name: torch.from_numpy(array) for name, array in read_safetensors(path).arrays.items()}
+    except (Malformed, OSError) as error:
+        raise WeightsDamaged(path, reason_of(error)) from error
