@@ -13,7 +13,7 @@ from skimage import data
 
 import countenance as cn
 from countenance.cli.main import main
-from countenance.media.images import read_image_metadata
+from countenance.media.image_writer import read_image_metadata
 from countenance.media.video import VideoReader, read_metadata
 from countenance.motion.spaces import ARKIT
 
@@ -127,7 +127,7 @@ def bad_inputs(folder: Path) -> dict[str, Path]:
         ("edit", "dot", None, "no face found"),
         ("edit", "damaged", None, "damaged"),
         ("edit", "missing", None, "no such file"),
-        ("animate", "photo", "text", "no picture, video or sound"),
+        ("animate", "photo", "text", "no film or sound"),
         ("animate", "photo", "empty", "empty"),
         ("animate", "photo", "nan", "cannot read motion"),
         ("track", "text", None, "cannot read"),

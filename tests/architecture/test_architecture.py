@@ -16,7 +16,9 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 LAYERS = (
     {"errors", "arrays", "timing", "prefetch"},
-    {"atomic"},
+    {"ranges"},
+    {"devices", "progress", "plugins", "digests", "locking", "processes", "threads"},
+    {"atomic", "stored"},
     {"motion"},
     {"media"},
     {"weights"},
@@ -30,9 +32,11 @@ LAYERS = (
     {"renderers", "speech"},
     {"compose", "provenance"},
     {"animation"},
-    {"production"},
+    {"editing"},
+    {"pipeline"},
     {"evaluation"},
     {"cli"},
+    {"__main__"},
 )
 """A stage imports itself and the layers before its own. The package's own ``__init__`` stands above all."""
 
@@ -209,7 +213,7 @@ def test_no_tracked_file_names_this_checkout() -> None:
         "from countenance.cli.main import main",
         "def f():\n    from countenance.trackers.tracker import Face",
         "import countenance.renderers.catalogue",
-        "from countenance import production",
+        "from countenance import pipeline",
         "from ..compose import paste",
         "from countenance.nowhere import x",
     ],

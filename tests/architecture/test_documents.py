@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +29,14 @@ def test_every_dependency_has_a_reason() -> None:
     assert {name for name in names if f"| `{name}` |" not in page} == set()
 
 
+def test_every_extra_is_explained_to_those_who_install() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
+    page = (DOCS / "install.md").read_text(encoding="utf-8")
+    assert {name for name in extras if f"| `{name}` |" not in page} == set()
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     pages = [*DOCS.rglob("*.md"), *ROOT.glob("*.md")]
     broken = []
@@ -45,3 +54,17 @@ def test_the_fixed_benchmark_is_shown_as_it_is_kept(protocol: str, monkeypatch: 
     shown = page.section_of(DOCS / "results.md", f"heads-test {protocol}")
     command = "python benchmarks/heads_test.py --show --markdown docs/results.md"
     assert shown == heads_test.text_of(heads_test.kept(protocol)).strip(), f"run: {command}"
+
+
+def test_every_command_of_the_readme_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    command_line = import_module("countenance.cli.main")
+    monkeypatch.setattr(command_line, "run", lambda *_: 0)
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = [
+        shlex.split(line, comments=True)[1:] for line in re.findall(r"^\S*countenance .*", page, re.MULTILINE)
+    ]
+    assert len(commands) >= 10
+    for words in commands:
+        with pytest.raises(SystemExit) as stop:
+            command_line.main(words)
+        assert stop.value.code in (0, None), f"countenance {shlex.join(words)}"

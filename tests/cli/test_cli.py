@@ -12,10 +12,11 @@ from skimage import data
 
 import countenance as cn
 from countenance.cli.main import VERBS, main
+from countenance.cli.train import Train
 from countenance.media.video import VideoReader
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, FLAME
-from countenance.production import load_portrait
+from countenance.pipeline.sources import load_portrait
 from countenance.trackers.catalogue import load_tracker
 
 
@@ -242,3 +243,71 @@ def test_track_writes_motion_that_drives(
         capsys, "animate", photo, motion, "-o", tmp_path / "o.mp4", "--crop", "--reference", "auto"
     )
     assert code == 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("edit", "me.png", "-o", "me.png", "--set", "yaw=5"),
+        ("edit", "me.png", "-o", "link.png"),
+        ("edit", "me.png", "-o", "hard.png"),
+        ("track", "me.npz", "-o", "me.npz"),
+        ("talk", "me.png", "talk.mp4", "-o", "talk.mp4"),
+        ("interpolate", "me.png", "me.npz", "talk.mp4", "-o", "talk.mp4"),
+        ("morph", "me.png", "hard.png", "-o", "frames"),
+        ("convert", "w.safetensors", "-o", "w.safetensors", "--from", "gdpw"),
+    ],
+    ids=" ".join,
+)
+def test_an_input_is_never_an_output(
+    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: tuple[str, ...]
+) -> None:
+    (tmp_path / "frames").mkdir()
+    for name in ("me.png", "me.npz", "talk.mp4", "w.safetensors", "frames/b.png"):
+        (tmp_path / name).write_bytes(photo.read_bytes())
+    (tmp_path / "link.png").symlink_to("me.png")
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "me.png")
+    files = {"me.png", "me.npz", "talk.mp4", "link.png", "hard.png", "frames", "w.safetensors"}
+    code, _, complaint = run(capsys, *(tmp_path / word if word in files else word for word in given))
+    assert code == 2
+    assert "input" in complaint or "not empty" in complaint
+    assert (tmp_path / "me.png").read_bytes() == photo.read_bytes()
+
+
+def test_a_package_that_is_not_installed_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without_torch(self: object) -> None:
+        raise ModuleNotFoundError("No module named 'torch.nn'", name="torch.nn")
+
+    monkeypatch.setattr(Train, "run", without_torch)
+    code, _, complaint = run(capsys, "train", "gdpw", "--data", "d", "-o", "r")
+    assert code == 2
+    assert "`countenance train` needs the package 'torch'" in complaint
+    assert "countenance[torch]" in complaint
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (ZeroDivisionError("division by zero"), 70, "a fault of Countenance itself, ZeroDivisionError"),
+        (ImportError("libGL.so.1: cannot open shared object file"), 2, "apt-get install libgl1"),
+        (MemoryError(), 2, "memory"),
+        (ModuleNotFoundError("No module named 'countenance.x'", name="countenance.x"), 70, "a fault"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_whatever_happens_is_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    code: int,
+    says: str,
+) -> None:
+    def fails(self: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Train, "run", fails)
+    found, _, complaint = run(capsys, "train", "gdpw", "--data", "d", "-o", "r")
+    assert (found, complaint.count("\n")) == (code, 1)
+    assert says in complaint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,15 +87,40 @@ def test_a_report_in_words_and_as_json(
     assert told["counts"]["theirs"]["failed"] == 2
 
 
+def test_without_the_extra_nothing_is_begun(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    code, printed, complaint = run(capsys, *asked(clips, tmp_path / "report", "--model", "repeated"))
+    assert (code, printed) == (2, "")
+    install = "pip install 'countenance[evaluation]'"
+    needs = f"evaluate needs the package 'scikit-image'; install it with: {install}"
+    assert complaint == f"countenance: {needs}\n"
+    assert not (tmp_path / "report").exists()
+
+
+def test_an_evaluation_without_a_single_figure_is_no_success(
+    clips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "theirs" / "other").mkdir(parents=True)
+    more = ("--model", tmp_path / "theirs")
+    code, printed, complaint = run(capsys, *asked(clips, tmp_path / "report", *more))
+    assert (code, printed) == (2, "")
+    assert "all 2 cases failed; the first, a_01 with theirs: " in complaint
+    assert complaint.count("\n") == 1
+    assert (tmp_path / "report" / "report.json").stat().st_size > 0
+    assert run(capsys, *asked(clips, tmp_path / "report", *more, "--model", "repeated"))[0] == 0
+
+
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        (["--limit", "0"], "--limit 0 leaves no case; give 1 or more"),
-        (["--limit", "-3"], "--limit -3 leaves no case"),
-        (["--workers", "0"], "0 workers can't work"),
-        (["--frames", "0"], "0 frames with 10 compared"),
-        (["--compared", "-1"], "100 frames with -1 compared"),
-        (["--seed", "-1"], "--seed -1 is no seed; give 0 or more"),
+        (["--limit", "0"], "--limit is 0; give 1 to"),
+        (["--limit", "-3"], "--limit is -3; give 1 to"),
+        (["--workers", "0"], "--workers is 0; give 1 to 1024 processes"),
+        (["--frames", "0"], "--frames is 0; give 1 to"),
+        (["--compared", "-1"], "--compared is -1; give 1 to"),
+        (["--seed", "-1"], "--seed is -1; give 0 to"),
         (["--ray-address", "here:1"], "--ray-address is of use with --engine ray only"),
         (["--engine", "ray", "--ray-address", "nowhere"], "no Ray cluster answers at nowhere"),
         (["--model", "geometrik"], "unknown model 'geometrik'; did you mean geometric"),

@@ -17,14 +17,14 @@ from countenance.arrays import Image as Pixels
 from countenance.audio.samples import write_wave
 from countenance.cli.avatars import load_enroller
 from countenance.cli.main import main
-from countenance.cli.progress import enrolling
-from countenance.media.images import read_image_metadata
+from countenance.cli.progress import Enrolling
+from countenance.media.image_writer import read_image_metadata
 from countenance.media.video import VideoReader, read_metadata
 from countenance.motion.files import save_motion
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
+from countenance.pipeline.sources import load_portrait
 from countenance.portrait.crop import Crop
-from countenance.production import load_portrait
 from countenance.renderers.otavatar import renderer
 from countenance.renderers.otavatar.config import InversionConfig, debug
 from countenance.renderers.otavatar.drawing import Drawing
@@ -171,17 +171,17 @@ def test_a_driver_moves_them_meanwhile(
         ("turntable a.png -o o.mp4 --model w.safetensors --avatar b.safetensors", "of another photo"),
         ("turntable a.png -o o.mp4 --model w.safetensors --avatar a.png", "enroll the portrait again"),
         ("turntable a.png -o o.mp4 --model w.safetensors --avatar none/a.safetensors", "mkdir -p"),
-        ("turntable a.png -o o.mp4 --degrees 95", "at most 90"),
-        ("turntable a.png -o o.mp4 --degrees nan", "at most 90"),
+        ("turntable a.png -o o.mp4 --degrees 95", "give 0.1 to 90 degrees"),
+        ("turntable a.png -o o.mp4 --degrees nan", "give 0.1 to 90 degrees"),
         ("turntable a.png -o o.mp4 --around ellipse --degrees 20", "--degrees is for a swing"),
-        ("turntable a.png -o o.mp4 --seconds 0", "give positive numbers"),
-        ("turntable a.png -o o.mp4 --fps inf", "give positive numbers"),
-        ("turntable a.png -o o.mp4 --seconds 0.02", "give at least 2"),
+        ("turntable a.png -o o.mp4 --seconds 0", "give 0.04 to 86400 seconds"),
+        ("turntable a.png -o o.mp4 --fps inf", "give 0.1 to 480"),
+        ("turntable a.png -o o.mp4 --seconds 0.02", "give 0.04 to 86400"),
         ("turntable a.png -o none/o.mp4", "mkdir -p"),
         ("turntable a.png -o o.xyz", "no video format"),
         ("morph a.png nobody.png -o o.mp4 --model w.safetensors", "no face found"),
         ("morph a.png b.png -o o.mp4 --model w.safetensors --face-b 2", "face 2 is not there"),
-        ("morph a.png b.png -o o.mp4 --model w.safetensors --steps 1", "--steps 2 to 100"),
+        ("morph a.png b.png -o o.mp4 --model w.safetensors --steps 1", "give 2 to 1000000"),
         ("morph a.png b.png -o o.mp4 --model w.safetensors --steps 101", "--steps 2 to 100"),
         ("morph a.png b.png -o o.mp4 --avatar-b none/b.safetensors", "mkdir -p"),
         ("talk a.png none.wav -o o.mp4 --avatar none/a.safetensors", "mkdir -p"),
@@ -259,5 +259,5 @@ def test_every_verb_enrolls_once(
 
 
 def test_progress_is_told_of_what_takes_long(folder: Path) -> None:
-    assert load_enroller(str(folder / "w.safetensors")).progress is enrolling
+    assert isinstance(load_enroller(str(folder / "w.safetensors")).progress, Enrolling)
     assert not hasattr(load_enroller("geometric"), "progress")

@@ -121,7 +121,7 @@ def test_gdpw_trains_converts_and_is_measured(
     assert sum(row["shares"].values()) == pytest.approx(100, abs=1)
     assert {"tracking", "geometry", "network", "compositing", "media"} <= set(row["shares"])
     code, _, complaint = run(capsys, "bench", "--frames", "3")
-    assert (code, "give 20 or more" in complaint) == (2, True)
+    assert (code, "--frames is 3; give 20 to" in complaint) == (2, True)
     checkpoint = shared / "parity" / "gdpw" / "checkpoint-container" / "sample.pth"
     out = tmp_path / "gdpw.safetensors"
     code, printed, _ = run(capsys, "convert", checkpoint, "-o", out, "--from", "gdpw", "--json")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -17,7 +18,7 @@ from countenance.audio.samples import write_wave
 from countenance.cli.main import main
 from countenance.cli.settings import parse_offsets
 from countenance.errors import BadValue, UnknownName
-from countenance.media.images import read_image_metadata
+from countenance.media.image_writer import read_image_metadata
 from countenance.media.video import VideoReader, read_metadata
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT, FLAME
@@ -86,7 +87,7 @@ def inputs(folder: Path) -> dict[str, Path]:
         ("PHOTO PHOTO SPEECH", "o.npz", "needs a photo and a recording"),
         ("--count 1", "o.npz", "needs a photo and a recording"),
         ("film.mp4 SPEECH", "o.mp4", "is video; talk moves a photo"),
-        ("SPEECH PHOTO", "o.mp4", "is audio; talk moves a photo"),
+        ("SPEECH PHOTO", "o.mp4", "seem to be swapped"),
         ("film.mp4 SPEECH", "o.npz", "is video; talk moves a photo"),
         ("missing.wav SPEECH", "o.mp4", "no such file"),
         ("nobody.png SPEECH", "o.mp4", "no face found"),
@@ -104,12 +105,12 @@ def inputs(folder: Path) -> dict[str, Path]:
         ("SPEECH --voice-model none.safetensors", "o.npz", "none.safetensors"),
         ("PHOTO SPEECH --model geomtric", "o.mp4", "did you mean geometric"),
         ("PHOTO missing.wav", "o.mp4", "no such file"),
-        ("PHOTO empty.wav", "o.mp4", "it is no sound"),
+        ("PHOTO empty.wav", "o.mp4", "the file is empty"),
         ("PHOTO text.wav", "o.mp4", "it is no sound"),
         ("PHOTO none.wav", "o.mp4", "no samples"),
         ("PHOTO silent.mp4", "o.mp4", "it has no sound"),
         ("silent.mp4", "o.csv", "it has no sound"),
-        ("PHOTO PHOTO", "o.mp4", "it has no sound"),
+        ("PHOTO PHOTO", "o.mp4", "it is no sound"),
         ("SPEECH --pose-from missing.wav", "o.npz", "no such file"),
         ("SPEECH --pose-from SPEECH", "o.npz", "sound without pictures"),
         ("SPEECH --pose-from other.npz", "o.npz", "flame"),
@@ -265,18 +266,18 @@ def test_emotions_and_settings_are_added(
 def test_heads_follow_a_motion_file(
     speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from countenance import production
+    from countenance.pipeline import drivers
 
     nod = Motion.neutral(ARKIT, 10, 25.0).set(pitch=0.02 * np.arange(10))
     cn.save_motion(tmp_path / "nod.npz", nod)
     read: list[Path] = []
-    original = production.driver_motion
+    original = drivers.driver_motion
 
-    def once(path: Path) -> Motion:
+    def once(path: Path, **more: Any) -> Motion:
         read.append(path)
-        return original(path)
+        return original(path, **more)
 
-    monkeypatch.setattr(production, "driver_motion", once)
+    monkeypatch.setattr(drivers, "driver_motion", once)
     given = ("-o", tmp_path / "o.npz", "--pose-from", tmp_path / "nod.npz", "--count", 2)
     assert run(capsys, "talk", speech, *given)[0] == 0
     for number in (1, 2):

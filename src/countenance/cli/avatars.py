@@ -6,34 +6,35 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from countenance.devices import Device
 from countenance.errors import BadValue, PoorPhoto
 
 if TYPE_CHECKING:
     from countenance.portrait.portrait import Portrait
 
 
-def load_enroller(model: str | None) -> Any:
-    """A renderer by name or file, which shows its progress if enrolling takes long.
+def load_enroller(model: str | None, device: Device = "auto") -> Any:
+    """A renderer by name or file on a device, which shows its progress if enrolling takes long.
 
     Raises:
         CountenanceError: as :func:`countenance.renderers.catalogue.load_renderer`.
     """
-    from countenance.cli.progress import enrolling
+    from countenance.cli.progress import Enrolling
     from countenance.renderers.catalogue import load_renderer
 
-    renderer: Any = load_renderer(model)
+    renderer: Any = load_renderer(model, device)
     if hasattr(renderer, "progress"):
-        renderer.progress = enrolling
+        renderer.progress = Enrolling()
     return renderer
 
 
-def load_head_renderer(model: str) -> Any:
+def load_head_renderer(model: str, device: Device = "auto") -> Any:
     """The same of a renderer that knows a head in 3D and shows it from any camera.
 
     Raises:
         BadValue: the renderer can't.
     """
-    renderer = load_enroller(model)
+    renderer = load_enroller(model, device)
     if not hasattr(renderer, "render_view"):
         raise BadValue(
             f"model '{model}' makes no head in 3D; use --model otavatar-lite, or a .safetensors file of "

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from countenance.devices import Device
+from countenance.ranges import Range
+
 if TYPE_CHECKING:
     from countenance.arrays import Image
     from countenance.evaluation.bench import Bench as Row
@@ -31,8 +34,10 @@ class Bench:
     """A photo of a face; scikit-image's astronaut if none is given."""
     model: str | None = None
     """Measure this model only; a name or a .safetensors file."""
-    frames: int = 200
+    frames: Annotated[int, Range(20, 100_000)] = 200
     """Frames to render; trained models compile themselves for long motions only, from about 150 frames on."""
+    device: Device = "auto"
+    """Where networks compute; auto takes the fastest that is here."""
     json: bool = False
     """Print as JSON."""
 
@@ -46,13 +51,11 @@ class Bench:
         from countenance.evaluation.bench import bench
         from countenance.renderers.catalogue import load_renderer, renderer_names
 
-        if self.frames < 20:
-            raise BadValue(f"{self.frames} frames are too few to measure; give 20 or more")
         photo = self._photo()
         rows, left_out = [], {}
         for name in [self.model] if self.model else renderer_names():
             try:
-                renderer = load_renderer(name)
+                renderer = load_renderer(name, self.device)
             except (WeightsMissing, DependencyMissing) as error:
                 if self.model:
                     raise

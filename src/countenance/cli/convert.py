@@ -35,13 +35,14 @@ class Convert:
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the summary."""
-        from countenance.atomic import check_writable
+        from countenance.atomic import check_writable, expect_other_than_inputs
         from countenance.errors import BadValue
         from countenance.weights.weight_files import save_weights
 
         if self.output.suffix != ".safetensors":
             raise BadValue(f"{self.output} does not end in .safetensors; --model knows weights by that")
         check_writable(self.output)
+        expect_other_than_inputs(self.output, [self.checkpoint])
         network, space = self._read()
         notes = {"converted_from": self.checkpoint.name, "licence": "see the checkpoint's"}
         if self.source != "gdpw":

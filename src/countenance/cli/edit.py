@@ -8,6 +8,9 @@ from typing import Annotated, Any
 
 import tyro
 
+from countenance.devices import Device
+from countenance.ranges import DURATION_S, FACE_NUMBER, FRAME_RATE, PICTURE_SIDE_PX
+
 
 @dataclass(frozen=True)
 class Edit:
@@ -40,19 +43,23 @@ class Edit:
     about 40 degrees at most, as they can't know its far side."""
     sweep: str | None = None
     """name=start:stop; there and back."""
-    seconds: float = 4.0
+    seconds: Annotated[float, DURATION_S] = 4.0
     """Length of a sweep."""
-    fps: float = 25.0
+    fps: Annotated[float, FRAME_RATE] = 25.0
     """Frame rate of a sweep."""
     model: str | None = None
     """Renderer; `countenance models` lists them and says which is the default."""
-    face: int = 1
+    device: Device = "auto"
+    """Where networks compute; auto takes the fastest that is here."""
+    face: Annotated[int, FACE_NUMBER] = 1
     """Which face: 1 is the largest."""
     avatar: Path | None = None
     """A .safetensors file: if it is there, the photo's avatar is read from it, else it is written. Enrolling takes
     a minute with otavatar-lite and longer with otavatar."""
     crop: bool = False
     """Write only the square around the face."""
+    max_size: Annotated[int | None, PICTURE_SIDE_PX] = None
+    """Scale a larger result down to so many pixels on the longer side."""
     names: Annotated[bool, tyro.conf.arg(name="list")] = False
     """List all names, with ranges, and the whole expressions."""
     json: bool = False
@@ -68,57 +75,67 @@ class Edit:
             raise BadValue(
                 "edit needs a picture and an output; write: countenance edit me.jpg -o out.png --set yaw=15"
             )
-        return self._sweep(self.source, self.output) if self.sweep else self._still(self.source, self.output)
+        if self.sweep is not None:
+            return self._sweep(self.source, self.output)
+        return self._still(self.source, self.output)
 
     def _with_front(self, changes: dict[str, float], own: Any) -> dict[str, float]:
         """The changes, counted from the front if that is wanted."""
-        from countenance.production import turned_to_front
+        from countenance.editing import turned_to_front
 
         front = turned_to_front(own) if self.frontalize else {}
         return {**front, **{name: value + front.get(name, 0.0) for name, value in changes.items()}}
 
     def _still(self, source: Path, output: Path) -> dict[str, Any]:
+        from countenance.atomic import expect_other_than_inputs
         from countenance.cli.avatars import check_avatar, enrolled, load_enroller
         from countenance.cli.settings import parse_settings
-        from countenance.media.images import check_image_output
+        from countenance.editing import edit
+        from countenance.media.image_writer import check_image_output
+        from countenance.pipeline.outputs import write_marked_image
+        from countenance.pipeline.sources import load_portrait
         from countenance.portrait.crop import Crop
-        from countenance.production import edited, load_portrait, write_marked_image
         from countenance.trackers.catalogue import tracker_for
 
         check_image_output(output)
+        expect_other_than_inputs(output, [source])
         check_avatar(self.avatar)
-        renderer = load_enroller(self.model)
+        renderer = load_enroller(self.model, self.device)
         spec = renderer.spec
         changes = parse_settings(self.settings, spec)
-        tracker = tracker_for(spec.motion_space)
+        tracker = tracker_for(spec.motion_space, self.device)
         portrait = load_portrait(source, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
         changes = self._with_front(changes, portrait.motion)
         # Without a file, nothing is enrolled where nothing changes.
         avatar = None if self.avatar is None else enrolled(portrait, renderer, self.avatar)
-        image = edited(portrait, renderer, changes, avatar=avatar)
+        image = edit(portrait, changes, renderer, avatar=avatar)
         if self.crop:
             image = Crop.around(portrait.box_px).cut(image)
-        write_marked_image(output, image, renderer.spec.name)
+        write_marked_image(output, image, renderer.spec.name, max_side_px=self.max_size)
         return {"output": str(output), "model": renderer.spec.name, "set": changes, "text": str(output)}
 
     def _sweep(self, source: Path, output: Path) -> dict[str, Any]:
+        from countenance.atomic import expect_other_than_inputs
         from countenance.cli.avatars import check_avatar, enrolled, load_enroller
         from countenance.cli.progress import bar
         from countenance.cli.settings import parse_settings, parse_sweep
+        from countenance.editing import swept
         from countenance.media.writer import check_output
         from countenance.motion.interpolation import there_and_back
+        from countenance.pipeline.outputs import write_video
+        from countenance.pipeline.sources import load_portrait
         from countenance.portrait.crop import Crop
-        from countenance.production import load_portrait, swept, write_video
         from countenance.trackers.catalogue import tracker_for
 
         check_output(output)
+        expect_other_than_inputs(output, [source])
         check_avatar(self.avatar)
-        renderer = load_enroller(self.model)
+        renderer = load_enroller(self.model, self.device)
         spec = renderer.spec
         name, start, stop = parse_sweep(self.sweep or "", spec)
         changes = parse_settings(self.settings, spec)
         values = there_and_back(start, stop, self.seconds, self.fps)
-        tracker = tracker_for(spec.motion_space)
+        tracker = tracker_for(spec.motion_space, self.device)
         portrait = load_portrait(source, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
         changes = self._with_front(changes, portrait.motion)
         avatar = enrolled(portrait, renderer, self.avatar)
@@ -128,6 +145,7 @@ class Edit:
             bar(frames, f"rendering {output.name}", len(values)),
             self.fps,
             model=renderer.spec.name,
+            max_side_px=self.max_size,
             crop=Crop.around(portrait.box_px) if self.crop else None,
         )
         return {

@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from countenance.devices import Device
+from countenance.ranges import DURATION_S, FRAME_RATE
+
 
 @dataclass(frozen=True)
 class Interpolate:
@@ -31,13 +34,15 @@ class Interpolate:
     """.mp4, .mov, .mkv, .webm, .gif, or a folder for PNG frames."""
     model: str = "pirenderer-lite"
     """A renderer with a latent motion space: pirenderer-lite, pirenderer or a file."""
+    device: Device = "auto"
+    """Where networks compute; auto takes the fastest that is here."""
     only: Literal["all", "pose", "expression", "lips", "eyes", "brows"] = "all"
     """The attribute that moves."""
     transfer: Literal["relative", "absolute"] = "relative"
     """relative: from A, as the source's own motion, to what B adds to it. absolute: the numbers as they are."""
-    seconds: float = 2.0
+    seconds: Annotated[float, DURATION_S] = 2.0
     """Length."""
-    fps: float = 25.0
+    fps: Annotated[float, FRAME_RATE] = 25.0
     """Frame rate."""
     json: bool = False
     """Print a summary as JSON."""
@@ -46,6 +51,7 @@ class Interpolate:
         """Do it; returns the summary."""
         import numpy as np
 
+        from countenance.atomic import expect_other_than_inputs
         from countenance.cli.progress import bar
         from countenance.cli.settings import frame_count
         from countenance.compose.paste import Compositor
@@ -54,16 +60,19 @@ class Interpolate:
         from countenance.media.writer import check_output
         from countenance.motion.interpolation import interpolate
         from countenance.motion.transfer import transfer
-        from countenance.production import driver_motion, load_portrait, write_video
+        from countenance.pipeline.drivers import driver_motion
+        from countenance.pipeline.outputs import write_video
+        from countenance.pipeline.sources import load_portrait
         from countenance.renderers.catalogue import load_renderer
         from countenance.trackers.catalogue import tracker_for
 
         check_output(self.output)
-        renderer: Any = load_renderer(self.model)
+        expect_other_than_inputs(self.output, [self.source, self.first, self.second])
+        renderer: Any = load_renderer(self.model, self.device)
         if not hasattr(renderer, "render_between"):
             raise BadValue(f"model '{self.model}' has no latent motion space; use --model pirenderer-lite")
         count = frame_count(self.seconds, self.fps)
-        tracker = tracker_for(renderer.spec.motion_space)
+        tracker = tracker_for(renderer.spec.motion_space, self.device)
         portrait = load_portrait(self.source, crop_scale=renderer.spec.crop_scale, tracker=tracker)
         start, end = (driver_motion(path, tracker=tracker)[0] for path in (self.first, self.second))
         if self.transfer == "relative":

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from countenance.devices import Device
+from countenance.ranges import DURATION_S, FACE_NUMBER, FRAME_RATE, Range
+
 if TYPE_CHECKING:
     from countenance.arrays import Floats
     from countenance.motion.sequence import Motion
@@ -36,40 +39,45 @@ class Morph:
     """.mp4, .mov, .mkv, .webm, .gif, or a folder for PNG frames."""
     model: str = "otavatar-lite"
     """A renderer of heads in 3D: otavatar-lite, otavatar, or a file that `countenance train otavatar` wrote."""
+    device: Device = "auto"
+    """Where networks compute; auto takes the fastest that is here."""
     avatar: Path | None = None
     """A .safetensors file: if it is there, A's avatar is read from it, else it is written. Enrolling takes a minute."""
     avatar_b: Path | None = None
     """The same for B."""
     driver: Path | None = None
     """What moves them meanwhile: a video or picture with a face, or motion. It says length and frame rate."""
-    steps: int | None = None
+    steps: Annotated[int | None, Range(2, 1_000_000)] = None
     """How many people there are, A and B among them, each shown equally long; in every frame another if not given."""
-    seconds: float = 4.0
+    seconds: Annotated[float, DURATION_S] = 4.0
     """Length without a driver."""
-    fps: float = 25.0
+    fps: Annotated[float, FRAME_RATE] = 25.0
     """Frame rate without a driver."""
-    face: int = 1
+    face: Annotated[int, FACE_NUMBER] = 1
     """Which face of A: 1 is the largest."""
-    face_b: int = 1
+    face_b: Annotated[int, FACE_NUMBER] = 1
     """Which face of B: 1 is the largest."""
     json: bool = False
     """Print a summary as JSON."""
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the summary."""
+        from countenance.atomic import expect_other_than_inputs
         from countenance.cli.avatars import check_avatar, enrolled, load_head_renderer
         from countenance.cli.progress import bar
         from countenance.media.frames import Frame
         from countenance.media.writer import check_output
-        from countenance.production import load_portrait, write_video
+        from countenance.pipeline.outputs import write_video
+        from countenance.pipeline.sources import load_portrait
         from countenance.trackers.catalogue import tracker_for
 
         check_output(self.output)
+        expect_other_than_inputs(self.output, [self.first, self.second])
         check_avatar(self.avatar)
         check_avatar(self.avatar_b)
-        renderer = load_head_renderer(self.model)
+        renderer = load_head_renderer(self.model, self.device)
         spec = renderer.spec
-        tracker = tracker_for(spec.motion_space)
+        tracker = tracker_for(spec.motion_space, self.device)
         photos = ((self.first, self.face), (self.second, self.face_b))
         first, second = (
             load_portrait(path, face=face, crop_scale=spec.crop_scale, tracker=tracker)
@@ -97,7 +105,7 @@ class Morph:
         from countenance.cli.progress import bar
         from countenance.cli.settings import frame_count
         from countenance.motion.transfer import transfer
-        from countenance.production import driver_motion
+        from countenance.pipeline.drivers import driver_motion
 
         if self.driver is None:
             return replace(own.still(frame_count(self.seconds, self.fps)), fps=self.fps)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from countenance.editing import slider
 from countenance.errors import BadValue
 from countenance.motion.expressions import expression
 from countenance.motion.spaces import MotionSpace
-from countenance.production import slider
 from countenance.renderers.spec import RendererSpec
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from countenance.ranges import DURATION_S, PICTURE_SIDE_PX, SEED, Range
+
 if TYPE_CHECKING:
     from countenance.evaluation.study.answers import Answers
     from countenance.evaluation.study.key import Key
@@ -40,9 +42,9 @@ class Make:
     """Folder of recordings of the same cases. Pairs are then a recording and a result; ratings have a system more."""
     questions: tuple[str, ...] = ()
     """Your own, instead of the papers': realism for pairs; lip-sync, image quality and realness for ratings."""
-    items: int = 20
+    items: Annotated[int, Range(1, 10_000)] = 20
     """At most so many pairs, or videos to rate."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Another seed draws other items."""
     title: str = "Videos of faces"
     """Of the page. Don't give away what is tested."""
@@ -50,13 +52,13 @@ class Make:
     """Whom people ask, and send their answers to."""
     notice: Path | None = None
     """Text file for the first page: who runs the study, what for, what happens to the answers."""
-    seconds: float = 10.0
+    seconds: Annotated[float, DURATION_S] = 10.0
     """Cut longer clips."""
-    side: int = 256
+    side: Annotated[int, PICTURE_SIDE_PX] = 256
     """Shrink clips whose longer side is longer, px."""
     sound: Literal["auto", "keep", "drop"] = "auto"
     """auto: keep it in ratings, if all videos have it; drop it in pairs. Pairs with sound play one after the other."""
-    most_mb: float = 150.0
+    most_mb: Annotated[float, Range(0.1, 100_000, "MB")] = 150.0
     """Largest page, MB."""
     json: bool = False
     """Print a summary as JSON."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from countenance.speech.catalogue import ARTICULATION, DEFAULT, TEMPERATURE, load_cast
+from countenance.devices import Device
+from countenance.ranges import ARTICULATIONS, COUNT, FACE_NUMBER, PICTURE_SIDE_PX, SEED, TEMPERATURES
+from countenance.speech.catalogue import ARTICULATION, DEFAULT, TEMPERATURE
 
 if TYPE_CHECKING:
     from countenance.motion.sequence import Motion
@@ -43,11 +44,11 @@ class Talk:
     """Voice for --text: a language of espeak-ng, with a variant if you like: en-us, de, fr+f3 ..."""
     voice_model: str = DEFAULT
     """What turns speech into motion: transformer-lite, flow-lite, or a .safetensors file of your own training."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Another seed, another performance."""
-    count: int = 1
+    count: Annotated[int, COUNT] = 1
     """How many performances, with seeds from --seed on."""
-    temperature: float = TEMPERATURE
+    temperature: Annotated[float, TEMPERATURES] = TEMPERATURE
     """How lively: 0 calm, 1 as lively as the people it was learnt from."""
     pose: Literal["sampled", "none"] = "sampled"
     """sampled: the head moves as learnt. none: it keeps the photo's pose."""
@@ -59,40 +60,41 @@ class Talk:
         default_factory=list
     )
     """name=value: added to a coefficient throughout, negative takes away; may be given several times."""
-    articulation: float = ARTICULATION
+    articulation: Annotated[float, ARTICULATIONS] = ARTICULATION
     """How far the lips move: 1 as the model says, which is less than people do; 0 hardly at all."""
     blink: bool = True
     """Blink where the model does so too rarely."""
     model: str | None = None
     """Renderer; `countenance models` lists them and says which is the default."""
-    face: int = 1
+    device: Device = "auto"
+    """Where networks compute; auto takes the fastest that is here."""
+    face: Annotated[int, FACE_NUMBER] = 1
     """Which face of the photo: 1 is the largest."""
     avatar: Path | None = None
     """A .safetensors file: if it is there, the photo's avatar is read from it, else it is written. Enrolling takes
     a minute with otavatar-lite and longer with otavatar."""
     crop: bool = False
     """Write only the square around the face."""
+    max_size: Annotated[int | None, PICTURE_SIDE_PX] = None
+    """Scale larger results down to so many pixels on the longer side."""
     json: bool = False
     """Print a summary as JSON."""
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the summary."""
-        from countenance.errors import BadValue
         from countenance.media.kinds import MOTION_SUFFIXES
 
-        if self.count < 1:
-            raise BadValue(f"--count is {self.count}; give 1 or more")
         motion_only = self.output.suffix.lower() in MOTION_SUFFIXES
         portrait, speech = self._inputs(motion_only)
+        self._check_outputs(motion_only)
         with self._sound(speech) as sound:
-            outputs = self._outputs()
             if motion_only:
-                written = self._motions(portrait, sound, outputs)
+                written = self._motions(portrait, sound)
             else:
-                written = self._videos(self._needed(portrait), sound, outputs)
-        names = ", ".join(map(str, outputs))
+                written = self._videos(self._needed(portrait), sound)
+        names = ", ".join(map(str, self._outputs()))
         return {
-            "outputs": [str(path) for path in outputs],
+            "outputs": [str(path) for path in self._outputs()],
             "frames": written,
             "fps": 25.0,
             "text": f"{names}: {written} frames, {written / 25:.1f} s at 25 fps, voice model {self.voice_model}",
@@ -113,28 +115,43 @@ class Talk:
         return portrait, speech
 
     def _needed(self, portrait: Path | None) -> Path:
+        """The photo, if it is one."""
         from countenance.errors import BadValue
         from countenance.media.kinds import kind_of
 
         if portrait is None:
             raise BadValue("talk needs a photo of the person; write it before the recording")
-        if (kind := kind_of(portrait)) != "image":
-            raise BadValue(f"{portrait} is {kind}; talk moves a photo: give a picture first, then the speech")
-        return portrait
+        if (kind := kind_of(portrait)) == "image":
+            return portrait
+        if len(self.inputs) > 1 and kind_of(self.inputs[1]) == "image":
+            raise BadValue(
+                f"{portrait} is {kind} and {self.inputs[1]} a picture, so they seem to be swapped; write: countenance "
+                f"talk {self.inputs[1]} {portrait} -o {self.output}"
+            )
+        raise BadValue(f"{portrait} is {kind}; talk moves a photo: give a picture first, then the speech")
+
+    def _check_outputs(self, motion_only: bool) -> None:
+        """Fail early, before long work, where a result can't be written."""
+        from countenance.atomic import expect_other_than_inputs
+        from countenance.cli.avatars import check_avatar
+        from countenance.media.writer import check_output
+        from countenance.motion.files import check_motion_output
+
+        for path in self._outputs():
+            (check_motion_output if motion_only else check_output)(path)
+            given = [path for path in (*self.inputs, self.pose_from, self.avatar) if path is not None]
+            expect_other_than_inputs(path, given)
+        check_avatar(self.avatar)
 
     @contextmanager
     def _sound(self, speech: Path | None) -> Iterator[Path]:
         """The recording; or the text, read into a temporary file."""
+        from countenance.pipeline.speech import spoken
+
         if speech is not None:
             yield speech
             return
-        from countenance.audio.samples import write_wave
-        from countenance.speech.text import speak
-
-        spoken = speak(self.text or "", voice=self.voice)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "speech.wav"
-            write_wave(path, spoken.samples)
+        with spoken(self.text or "", self.voice) as path:
             yield path
 
     def _outputs(self) -> list[Path]:
@@ -145,80 +162,67 @@ class Talk:
             for k in range(self.count)
         ]
 
-    def _motions(self, portrait: Path | None, sound: Path, outputs: list[Path]) -> int:
-        from countenance.motion.files import check_motion_output, save_motion
+    def _motions(self, portrait: Path | None, sound: Path) -> int:
+        from countenance.motion.files import save_motion
         from countenance.motion.sequence import Motion
         from countenance.motion.spaces import ARKIT
-        from countenance.production import load_portrait
+        from countenance.pipeline.sources import load_portrait
 
-        for path in outputs:
-            check_motion_output(path)
         own = Motion.neutral(ARKIT, 1, 25.0)
         if portrait is not None:
             own = load_portrait(self._needed(portrait), face=self.face).motion
-        for path, motion in zip(outputs, self._performances(sound, own), strict=True):
+        for path, motion in zip(self._outputs(), self._performances(sound, own), strict=True):
             save_motion(path, motion)
         return len(motion)
 
-    def _videos(self, photo: Path, sound: Path, outputs: list[Path]) -> int:
+    def _videos(self, photo: Path, sound: Path) -> int:
         from countenance.animation import animate
-        from countenance.cli.avatars import check_avatar, enrolled, load_enroller
+        from countenance.cli.avatars import enrolled, load_enroller
         from countenance.cli.progress import bar
-        from countenance.media.writer import check_output
+        from countenance.pipeline.outputs import write_video
+        from countenance.pipeline.sources import load_portrait
         from countenance.portrait.crop import Crop
-        from countenance.production import load_portrait, write_video
         from countenance.trackers.catalogue import tracker_for
 
-        for path in outputs:
-            check_output(path)
-        check_avatar(self.avatar)
-        renderer = load_enroller(self.model)
-        tracker = tracker_for(renderer.spec.motion_space)
+        renderer = load_enroller(self.model, self.device)
+        tracker = tracker_for(renderer.spec.motion_space, self.device)
         portrait = load_portrait(photo, face=self.face, crop_scale=renderer.spec.crop_scale, tracker=tracker)
         square = Crop.around(portrait.box_px) if self.crop else None
         # Before enrolling, which may take minutes: a recording that is none should be told at once.
         performances = list(self._performances(sound, portrait.motion))
         avatar = enrolled(portrait, renderer, self.avatar)
         written = 0
-        for path, motion in zip(outputs, performances, strict=True):
+        for path, motion in zip(self._outputs(), performances, strict=True):
             shown = animate(portrait, motion, renderer, avatar=avatar)
-            frames = bar(shown, f"rendering {path.name}", len(motion))
-            has_sound = path.suffix.lower() not in ("", ".gif")
             written = write_video(
                 path,
-                frames,
-                motion.fps,
-                model=renderer.spec.name,
-                audio=sound if has_sound else None,
+                bar(shown, f"rendering {path.name}", len(motion)),
+                shown.fps,
+                model=shown.model,
+                audio=sound,
                 crop=square,
+                max_side_px=self.max_size,
             )
         return written
 
     def _performances(self, sound: Path, own: Motion) -> Iterator[Motion]:
         """One for each output."""
-        from countenance.audio.features import speech_features
-        from countenance.audio.samples import read_samples
         from countenance.cli.settings import parse_offsets
         from countenance.motion.expressions import expression
-        from countenance.production import driver_motion
-        from countenance.speech.performance import perform, with_offset
+        from countenance.pipeline.drivers import driver_motion
+        from countenance.pipeline.speech import Performance, speech_motions
 
         offset = parse_offsets(self.settings, own.space)
         if self.emotion:
             offset = {name: 0.5 * value for name, value in expression(self.emotion).items()} | offset
-        speaker, performer = load_cast(self.voice_model)
-        features = speech_features(read_samples(sound), keep_samples=speaker.spec.needs_samples)
-        head: Any = self.pose if self.pose_from is None else driver_motion(self.pose_from)
-        for k in range(self.count):
-            motion = perform(
-                features,
-                own,
-                speaker,
-                performer,
-                seed=self.seed + k,
-                temperature=self.temperature,
-                head=head,
-                blink=self.blink,
-                articulation=self.articulation,
-            )
-            yield with_offset(motion, offset) if offset else motion
+        performance = Performance(
+            voice_model=self.voice_model,
+            seed=self.seed,
+            temperature=self.temperature,
+            head=self.pose if self.pose_from is None else driver_motion(self.pose_from, smoothing=0),
+            blink=self.blink,
+            articulation=self.articulation,
+            offset=offset,
+            device=self.device,
+        )
+        return speech_motions(sound, own, performance, self.count)

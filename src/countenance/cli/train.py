@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from countenance.devices import Device, device_named
 from countenance.errors import BadValue
+from countenance.ranges import SEED, Range
 
 _RECIPES = {
     "pirenderer": "renderers.pirenderer.recipe",
@@ -26,7 +28,7 @@ class Train:
     """Train a model on a prepared dataset, or go on with a run: the same command resumes where it stopped.
 
     The run's folder holds last.pt (the whole state), weights.safetensors (for --model) and TensorBoard files.
-    Ctrl-C saves and stops.
+    Ctrl-C, or a signal to terminate, saves and stops. What a preset needs of a dataset is said, and looked at, first.
 
     examples:
       countenance train pirenderer --data dataset -o runs/lite --preset lite --max-minutes 60
@@ -48,32 +50,33 @@ class Train:
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Folder of the run."""
     preset: Literal["paper", "lite", "debug"] = "lite"
-    """paper: as published. lite: small, for arkit motion. debug: tiny, to try things out."""
+    """paper: as published. lite: small, for arkit motion. debug: tiny, to see in seconds that all is in place; it
+    learns nothing (with a dataset of --size 32, which gdpw's needs; three clips with sound are enough for all)."""
     init: Path | None = None
     """Weights to start a new run from: the .safetensors file of a run of the same network; for otavatar,
     always, and for otavatar-joint, if you like, a generator's (eg3d) or an otavatar's, whose sizes it takes."""
-    max_minutes: float | None = None
+    max_minutes: Annotated[float | None, Range(0, 1_000_000, "minutes")] = None
     """Stop after this time; resume with the same command."""
-    steps: int | None = None
+    steps: Annotated[int | None, Range(1, 10**9)] = None
     """Updates in all, if other than the preset's."""
-    batch_size: int | None = None
+    batch_size: Annotated[int | None, Range(1, 65_536)] = None
     """Samples an update, if other than the preset's."""
-    learning_rate: float | None = None
+    learning_rate: Annotated[float | None, Range(1e-12, 10)] = None
     """If other than the preset's."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
     """If other than the preset's."""
-    accumulate: int | None = None
+    accumulate: Annotated[int | None, Range(1, 65_536)] = None
     """Parts that a batch is computed in, to save memory."""
     backbone: Literal["vgg19", "efficientnet-lite0"] | None = None
     """Of the perceptual losses, if other than the preset's."""
-    frames: int | None = None
+    frames: Annotated[int | None, Range(1, 100_000)] = None
     """Length of the sequences that speech models are trained on, if other than the preset's."""
-    seed: int | None = None
+    seed: Annotated[int | None, SEED] = None
     """Of weights and pairs."""
-    devices: int = 1
+    devices: Annotated[int, Range(1, 1024)] = 1
     """GPUs, or processes on a CPU."""
-    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train."""
+    device: Annotated[Device, tyro.conf.arg(aliases=["--accelerator"])] = "auto"
+    """Where to train; auto takes the fastest that is here."""
     json: bool = False
     """Print a summary as JSON."""
 
@@ -85,6 +88,7 @@ class Train:
         recipe, init = self._recipe(), self.init
         if init is not None and hasattr(recipe, "starting_from"):
             recipe, init = recipe.starting_from(init), None
+        say(f"{self.model} --preset {self.preset}: {recipe.loop.steps} steps; needs {recipe.needs}")
         outcome = train(
             recipe,
             self.data,
@@ -92,7 +96,7 @@ class Train:
             init=init,
             max_minutes=self.max_minutes,
             devices=self.devices,
-            accelerator=self.accelerator,
+            accelerator="auto" if self.device == "auto" else device_named(self.device),
             report=lambda step, figures: say(_line(step, figures)),
         )
         state = "finished" if outcome.finished else "stopped; the same command goes on"

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from countenance.devices import Device
+from countenance.ranges import DURATION_S, FACE_NUMBER, FRAME_RATE, Range
+
 if TYPE_CHECKING:
     from countenance.arrays import Floats, Image
     from countenance.motion.sequence import Motion
@@ -37,17 +40,19 @@ class Turntable:
     """.mp4, .mov, .mkv, .webm, .gif, or a folder for PNG frames."""
     model: str = "otavatar-lite"
     """A renderer of heads in 3D: otavatar-lite, otavatar, or a file that `countenance train otavatar` wrote."""
+    device: Device = "auto"
+    """Where networks compute; auto takes the fastest that is here."""
     avatar: Path | None = None
     """A .safetensors file: if it is there, the photo's avatar is read from it, else it is written. Enrolling takes
     a minute, drawing an avatar that is there does not."""
     around: Literal["swing", "ellipse"] = "swing"
     """swing: from one side to the other and back, level with a head that looks straight ahead. ellipse: once round an
     ellipse in front of the face, as OTAvatar's authors show their heads."""
-    degrees: float | None = None
+    degrees: Annotated[float | None, Range(0.1, 90, "degrees")] = None
     """How far a swing goes to each side; 40 if not given. An ellipse has its own width."""
-    seconds: float = 4.0
+    seconds: Annotated[float, DURATION_S] = 4.0
     """Length."""
-    fps: float = 25.0
+    fps: Annotated[float, FRAME_RATE] = 25.0
     """Frame rate."""
     depth: bool = False
     """Show the depth map beside the picture: nearer is brighter, darkest to brightest are 30 cm."""
@@ -55,28 +60,32 @@ class Turntable:
         default_factory=list
     )
     """name=value, as of `countenance edit`; may be given several times. Angles count from the head's front."""
-    face: int = 1
+    face: Annotated[int, FACE_NUMBER] = 1
     """Which face: 1 is the largest."""
     json: bool = False
     """Print a summary as JSON."""
 
     def run(self) -> dict[str, Any]:
         """Do it; returns the summary."""
+        from countenance.atomic import expect_other_than_inputs
         from countenance.cli.avatars import check_avatar, enrolled, load_head_renderer
         from countenance.cli.progress import bar
         from countenance.cli.settings import frame_count, parse_settings
+        from countenance.editing import with_changes
         from countenance.media.frames import Frame
         from countenance.media.writer import check_output
-        from countenance.production import load_portrait, with_changes, write_video
+        from countenance.pipeline.outputs import write_video
+        from countenance.pipeline.sources import load_portrait
         from countenance.trackers.catalogue import tracker_for
 
         check_output(self.output)
+        expect_other_than_inputs(self.output, [self.photo])
         check_avatar(self.avatar)
         swing_rad, count = self._swing_rad(), frame_count(self.seconds, self.fps)
-        renderer = load_head_renderer(self.model)
+        renderer = load_head_renderer(self.model, self.device)
         spec = renderer.spec
         changes = parse_settings(self.settings, spec)
-        tracker = tracker_for(spec.motion_space)
+        tracker = tracker_for(spec.motion_space, self.device)
         portrait = load_portrait(self.photo, face=self.face, crop_scale=spec.crop_scale, tracker=tracker)
         cameras = self._cameras(portrait.motion, changes, swing_rad, count)
         avatar = enrolled(portrait, renderer, self.avatar)
@@ -104,8 +113,8 @@ class Turntable:
 
     def _cameras(self, own: Motion, changes: dict[str, float], swing_rad: float, count: int) -> Floats:
         """(count, 25), around the head's front."""
+        from countenance.editing import turned_to_front, with_changes
         from countenance.motion.interpolation import there_and_back
-        from countenance.production import turned_to_front, with_changes
         from countenance.renderers.otavatar.camera import motion_cameras, swinging_cameras, turning_cameras
 
         front = with_changes(with_changes(own, turned_to_front(own)), changes)
