@@ -38,7 +38,7 @@ from countenance.evaluation.protocols.sizes import Sizes
 from countenance.evaluation.report.tables import cell
 from countenance.evaluation.work import TRACKS
 from countenance.generators.eg3d import official as eg3d
-from countenance.media.images import write_image
+from countenance.media.image_writer import write_image
 from countenance.renderers.otavatar import joint, recipe
 from countenance.renderers.otavatar.config import ours
 from countenance.renderers.otavatar.joint import JointAnimator, JointRecipe

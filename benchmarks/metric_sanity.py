@@ -37,7 +37,7 @@ from countenance.evaluation.tracks import pictures_at
 from countenance.evaluation.work import TRACKS
 from countenance.face.mediapipe_topology import IRISES, REGIONS
 from countenance.face.procrustes import similarity
-from countenance.media.images import write_image
+from countenance.media.image_writer import write_image
 from countenance.media.video import VideoReader
 from countenance.trackers.catalogue import tracker_for
 from page import replace_section

@@ -28,8 +28,9 @@ from countenance.audio.features import FPS, speech_features
 from countenance.audio.samples import RATE, read_samples, write_wave
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
+from countenance.pipeline.outputs import write_video
+from countenance.pipeline.sources import load_portrait
 from countenance.portrait.portrait import Portrait
-from countenance.production import load_portrait, write_video
 from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.renderer import Renderer
 from countenance.speech.catalogue import DEFAULT, PERFORMER, load_speech_driver

@@ -33,7 +33,9 @@ from countenance.media.writer import VideoWriter
 from countenance.motion.files import load_motion
 from countenance.motion.sequence import Motion
 from countenance.motion.transfer import transfer
-from countenance.production import load_portrait, track, write_video
+from countenance.pipeline.drivers import track
+from countenance.pipeline.outputs import write_video
+from countenance.pipeline.sources import load_portrait
 from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.geometric.renderer import drive
 from countenance.trackers.catalogue import load_tracker

@@ -50,9 +50,9 @@ from countenance.motion.spaces import ARKIT
 from countenance.renderers.openvino_engine import OpenVINONetwork, openvino_wanted
 from countenance.renderers.otavatar.config import AnimatorConfig
 from countenance.renderers.otavatar.drawing import Drawing
-from countenance.renderers.otavatar.network import MODEL, Animator, animator_config
+from countenance.renderers.otavatar.network import MODEL, Animator
 from countenance.renderers.otavatar.recipe import lite
-from countenance.weights.weight_files import fill, read_weights
+from countenance.weights.weight_files import config_from, fill, read_weights
 from page import replace_section
 
 FRAMES = 4
@@ -215,7 +215,7 @@ def animator_of(size: str, weights: Path | None) -> Animator:
     """With the weights of a file, or random ones of a size: noise and biases too, which a fresh network lacks."""
     if weights is not None:
         file = read_weights(weights, MODEL)
-        animator = Animator(animator_config(file, weights))
+        animator = Animator(config_from(file, AnimatorConfig, weights))
         fill(animator, file.tensors, weights)
         return animator
     torch.manual_seed(0)

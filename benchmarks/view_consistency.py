@@ -41,10 +41,11 @@ from countenance.arrays import Doubles, Floats, Image, Mask
 from countenance.cli.avatars import check_avatar, enrolled, load_head_renderer
 from countenance.face.landmark_regions import IBUG_GROUPS
 from countenance.face.mediapipe_topology import IBUG_68, REGIONS, VERTEX_COUNT
-from countenance.media.images import write_image
+from countenance.media.image_writer import write_image
 from countenance.motion.sequence import Motion
 from countenance.motion.spaces import ARKIT
-from countenance.production import load_portrait, write_marked_image
+from countenance.pipeline.outputs import write_marked_image
+from countenance.pipeline.sources import load_portrait
 from countenance.renderers.catalogue import load_renderer
 from countenance.renderers.otavatar.avatar import OTAvatarAvatar
 from countenance.renderers.otavatar.camera import motion_cameras

@@ -26,7 +26,7 @@ def main() -> None:
 
     renderer = cn.load_renderer("geometric")
     portrait = cn.load_portrait(photo, crop_scale=renderer.spec.crop_scale)
-    motion = cn.transfer(driver, portrait.motion)
+    motion = cn.transfer(driver, portrait.motion, reference="first")  # it was made to begin at rest
     kept: list[np.ndarray] = []
 
     def watched():

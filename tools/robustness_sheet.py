@@ -17,6 +17,7 @@ from PIL import Image
 from skimage import data
 
 from countenance.animation import animate
+from countenance.editing import with_changes
 from countenance.errors import NoFaceFound
 from countenance.face.mediapipe_topology import (
     FACE_OVAL,
@@ -25,7 +26,6 @@ from countenance.face.mediapipe_topology import (
     LIPS_UPPER,
     RIGHT_EYE_UPPER,
 )
-from countenance.production import with_changes
 from countenance.renderers.catalogue import load_renderer
 from countenance.trackers.catalogue import load_tracker
 from countenance.trackers.portraits import portrait_from_image
