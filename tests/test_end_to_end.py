@@ -127,7 +127,7 @@ def bad_inputs(folder: Path) -> dict[str, Path]:
         ("edit", "dot", None, "no face found"),
         ("edit", "damaged", None, "damaged"),
         ("edit", "missing", None, "no such file"),
-        ("animate", "photo", "text", "no film or sound"),
+        ("animate", "photo", "text", "no picture, film or sound"),
         ("animate", "photo", "empty", "empty"),
         ("animate", "photo", "nan", "cannot read motion"),
         ("track", "text", None, "cannot read"),

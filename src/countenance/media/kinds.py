@@ -79,7 +79,7 @@ def _is_motion(path: Path) -> bool:
 def _stream_kind(path: Path) -> Kind:
     from countenance.media.decoding.containers import open_container, pictures_stream
 
-    with open_container(path) as container:
+    with open_container(path, "picture, film or sound") as container:
         if pictures_stream(container) is not None:
             return "video"
         if container.streams.audio:
