@@ -19,8 +19,7 @@ from countenance.portrait.crop import Crop
 from countenance.provenance.marks import marks
 from countenance.ranges import PICTURE_SIDE_PX
 
-SOUNDLESS = ("", ".gif")
-"""Suffixes of outputs that hold no sound: a folder of frames, and GIF."""
+_SOUNDLESS = ("", ".gif")  # a folder of frames, and GIF
 
 
 def write_video(
@@ -61,7 +60,7 @@ def write_video(
     if rate is None or maker is None:
         raise BadValue("frames that are no Animation need fps=... and model=... to be written")
     sound = own.sound if audio is None and own else audio
-    source = AudioSource(Path(sound)) if sound and target.suffix.lower() not in SOUNDLESS else None
+    source = AudioSource(Path(sound)) if sound and target.suffix.lower() not in _SOUNDLESS else None
     count = 0
     with ExitStack() as stack:
         writer: VideoWriter | None = None
